@@ -226,7 +226,7 @@ def equal_if_exact(left: Extent, right: Extent) -> bool:
 
 
 def solve(equation: Extent, unknown: Unknown) -> Extent | None:
-    """The value of `unknown` that makes `equation` zero, if it is linear in it and divides exactly."""
+    """The value of `unknown` that makes `equation` zero, if linear in it and dividing exactly."""
     parts = linear_parts(equation, unknown)
     return exact_quotient(-parts[1], parts[0]) if parts else None
 

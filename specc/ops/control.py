@@ -30,15 +30,17 @@ def _call_infer(inputs: Sequence[Type], attributes: Attributes) -> Type | Tuple:
 
 def _item_infer(inputs: Sequence[Type | Tuple], attributes: Attributes) -> Type:
     (whole,) = inputs
+    index: int = attributes["index"]
     assert isinstance(whole, Tuple), f"item of {whole}"
-    return whole.items[attributes["index"]]
+    return whole.items[index]
 
 
 def _scan_infer(inputs: Sequence[Type], attributes: Attributes) -> Tuple:
     """Inputs: first states, scanned values, the length of each row if asked for, givens."""
     types = tensors("scan", inputs)
     body: Graph = attributes["body"]
-    axis, count = attributes["axis"], attributes["states"]
+    axis: int = attributes["axis"]
+    count: int = attributes["states"]
     states, rest = types[:count], types[count:]
     scanned, rest = rest[: attributes["scanned"]], rest[attributes["scanned"] :]
     lengths, givens = (rest[:1], rest[1:]) if attributes["length"] else ([], rest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from specc.ir import Op, Refusal, Sample, Size, Type, TypeFault, register, zero_gradient
 from specc.ir.op import Attributes
@@ -14,14 +14,19 @@ def _input_infer(inputs: Sequence[Type], attributes: Attributes) -> Type:
     raise AssertionError("an input's type is given, not inferred: make_input makes it")
 
 
+def _length(row: Any) -> int:
+    """How many elements a row has; -1 for a number."""
+    return len(cast("tuple[Any, ...]", row)) if isinstance(row, tuple) else -1
+
+
 def _constant_infer(inputs: Sequence[Type], attributes: Attributes) -> Type:
     values("constant", inputs, 0)
     dtype, shape = attributes["dtype"], list[int]()
     assert dtype in ANY, dtype
     level: list[Any] = [attributes["value"]]
     while level and isinstance(level[0], tuple):
-        length = len(level[0])
-        if any(not isinstance(row, tuple) or len(row) != length for row in level):
+        length = _length(level[0])
+        if any(_length(row) != length for row in level):
             message = "the rows of a list of lists differ in length"
             raise TypeFault(message, expected=f"{length} elements in each")
         shape.append(length)

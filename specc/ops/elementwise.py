@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from specc.ir import Node, Op, Refusal, Sample, Type, TypeFault, emit, register, zero_gradient
-from specc.ir.op import Attributes, Infer, Vjp
+from specc.ir.op import Attributes, Infer
 from specc.ops.rules import (
     ANY,
     FLOATS,
@@ -71,7 +71,7 @@ def unary(
     name: str,
     doc: str,
     oracle: str,
-    vjp: Callable[[Node, Node, Node], Node] | Vjp,
+    vjp: Callable[[Node, Node, Node], Node | None],
     *,
     dtypes: Sequence[str] = FLOATS,
     gives: str = "",
@@ -101,7 +101,7 @@ def binary(
     name: str,
     doc: str,
     oracle: str,
-    vjp: Callable[[Node, Node, Node, Node], tuple[Node | None, Node | None]] | Vjp,
+    vjp: Callable[[Node, Node, Node, Node], tuple[Node, Node] | None],
     *,
     dtypes: Sequence[str] = FLOATS,
     gives: str = "",
@@ -282,13 +282,17 @@ def _where_infer(inputs: Sequence[Type], attributes: Attributes) -> Type:
     return a
 
 
+def _where_vjp(g: Node, y: Node, c: Node, a: Node, b: Node) -> tuple[None, Node, Node]:
+    return None, where(c, g, zeros(g)), where(c, zeros(g), g)
+
+
 where_ = register(
     Op(
         "where",
         "elementwise",
         "a where the condition is true, else b.",
         _where_infer,
-        lambda g, y, c, a, b: (None, where(c, g, zeros(g)), where(c, zeros(g), g)),
+        _where_vjp,
         "np.where(a, b, c)",
         (
             Sample(("bool 3 4", "float 3 4", "float 3 4")),

@@ -46,6 +46,10 @@ def _reshape_infer(inputs: Sequence[Type], attributes: Attributes) -> Type:
     return made
 
 
+def _reshape_vjp(g: Node, y: Node, x: Node) -> Node:
+    return reshape(g, x.shape)
+
+
 def _permute_infer(inputs: Sequence[Type], attributes: Attributes) -> Type:
     (x,) = values("permute", inputs, 1)
     axes: tuple[int, ...] = attributes["axes"]
@@ -102,7 +106,7 @@ def _slice_infer(inputs: Sequence[Type], attributes: Attributes) -> Type:
 
 
 def _slice_vjp(g: Node, y: Node, x: Node) -> Node:
-    """Zeros between the steps: [n] → [n, 1] → [n, step] → [n·step], cut to the slice; then around."""
+    """Zeros between the steps, [n] → [n, 1] → [n, step] → [n·step], then around the slice."""
     starts, stops, steps = (y.attributes[key] for key in ("starts", "stops", "steps"))
     none = (0,) * (x.rank + 1)
     for axis, step in enumerate(steps):
@@ -137,7 +141,8 @@ def _pad_vjp(g: Node, y: Node, x: Node) -> Node:
 
 
 def _concat_infer(inputs: Sequence[Type], attributes: Attributes) -> Type:
-    types, axis = tensors("concat", inputs), attributes["axis"]
+    types = tensors("concat", inputs)
+    axis: int = attributes["axis"]
     assert types, "concat of nothing"
     first = types[0]
     check_axis("concat", axis, first.rank)
@@ -183,7 +188,7 @@ reshape_ = register(
         "movement",
         "The same elements, row by row, in another shape.",
         _reshape_infer,
-        lambda g, y, x: reshape(g, x.shape),
+        _reshape_vjp,
         "np.reshape(a, shape)",
         (
             Sample(("float 3 4",), {"shape": (2, 6)}),

@@ -54,6 +54,10 @@ def _running(inputs: Sequence[Type], attributes: Attributes) -> Type:
     return x
 
 
+def _sum_vjp(g: Node, y: Node, x: Node) -> Node:
+    return spread(g, y.attributes["axes"], x.shape)
+
+
 def _max_vjp(g: Node, y: Node, x: Node) -> Node:
     """All to the first maximum."""
     axis: int = y.attributes["axis"]
@@ -75,7 +79,7 @@ sum_ = register(
         "reduce",
         "The sum over `axes`.",
         _over_axes("sum", NUMBERS),
-        lambda g, y, x: spread(g, y.attributes["axes"], x.shape),
+        _sum_vjp,
         "np.sum(a, axis=axes)",
         (
             Sample(("float 3 4 5",), {"axes": (1,)}),

@@ -34,18 +34,18 @@ def check_dtype(name: str, type: Type, dtypes: Sequence[str]) -> None:
     if type.dtype in dtypes:
         return
     wanted = [WORDS[dtype] for dtype in dtypes if dtype != "float64" or "float" not in dtypes]
-    help = ""
+    advice = ""
     if type.dtype == "bool" and "float" in dtypes:
-        help = "bool does no arithmetic: cast it with `float(x)`"
+        advice = "bool does no arithmetic: cast it with `float(x)`"
     elif type.dtype == "int" and "float" in dtypes:
-        help = "cast it with `float(x)`"
+        advice = "cast it with `float(x)`"
     elif "bool" in dtypes and len(dtypes) == 1:
-        help = "a comparison such as `x > 0` gives bools"
+        advice = "a comparison such as `x > 0` gives bools"
     raise TypeFault(
         f"`{name}` is not defined for {WORDS[type.dtype]}",
         expected=" or ".join(wanted),
         found=str(type),
-        help=help,
+        help=advice,
     )
 
 
@@ -70,7 +70,7 @@ def check_same(name: str, types: Sequence[Type]) -> None:
 
 
 def check_axis(name: str, axis: int, rank: int) -> None:
-    assert isinstance(axis, int) and 0 <= axis < rank, f"{name}: axis {axis} of {rank}"
+    assert axis in range(rank), f"{name}: axis {axis} of {rank}"
 
 
 def check_axes(name: str, axes: Sequence[int], rank: int) -> None:
@@ -122,7 +122,7 @@ def broadcast(x: Node, shape: Sequence[Extent]) -> Node:
 
 
 def spread(x: Node, axes: Sequence[int], shape: Sequence[Extent]) -> Node:
-    """Puts `axes`, which a reduction dropped, back by repeating along them: `shape` is the whole."""
+    """Puts `axes`, which a reduction dropped, back by repeating along them, to `shape`."""
     ones = tuple(1 if axis in axes else extent for axis, extent in enumerate(shape))
     leading = 0
     while leading < len(ones) and leading in axes:

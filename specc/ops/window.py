@@ -9,7 +9,7 @@ from specc.ir.op import Attributes
 from specc.ops.rules import NUMBERS, check_axes, check_dtype, values, with_extent
 
 
-def count_of(extent: Extent, size: int, stride: int, dilation: int) -> Extent:
+def count_of(extent: Extent, size: Extent, stride: int, dilation: int) -> Extent:
     """How many windows fit."""
     return (extent - dilation * (size - 1) - 1) // stride + 1
 
@@ -26,7 +26,8 @@ def _check_steps(attributes: Attributes, sizes: Sequence[Extent]) -> None:
 
 def _windows_infer(inputs: Sequence[Type], attributes: Attributes) -> Type:
     (x,) = values("windows", inputs, 1)
-    axes, sizes = attributes["axes"], attributes["sizes"]
+    axes: tuple[int, ...] = attributes["axes"]
+    sizes: tuple[int, ...] = attributes["sizes"]
     check_axes("windows", axes, x.rank)
     _check_steps(attributes, sizes)
     shape = x.shape
@@ -48,12 +49,13 @@ def _windows_infer(inputs: Sequence[Type], attributes: Attributes) -> Type:
 def _overlap_infer(inputs: Sequence[Type], attributes: Attributes) -> Type:
     (x,) = values("overlap_add", inputs, 1)
     check_dtype("overlap_add", x, NUMBERS)
-    axes, extents = attributes["axes"], attributes["extents"]
+    axes: tuple[int, ...] = attributes["axes"]
+    extents, strides, dilations = (attributes[key] for key in ("extents", "strides", "dilations"))
     rank = x.rank - len(axes)
     check_axes("overlap_add", axes, rank)
     shape, sizes = x.shape[:rank], x.shape[rank:]
     _check_steps(attributes, sizes)
-    steps = zip(axes, extents, sizes, attributes["strides"], attributes["dilations"], strict=True)
+    steps = zip(axes, extents, sizes, strides, dilations, strict=True)
     for axis, extent, size, stride, dilation in steps:
         count = count_of(extent, size, stride, dilation)
         if x.shape[axis] != count:
@@ -71,7 +73,8 @@ def _steps(y: Node) -> dict[str, tuple[int, ...]]:
 
 
 def _windows_vjp(g: Node, y: Node, x: Node) -> Node:
-    extents = tuple(x.shape[axis] for axis in y.attributes["axes"])
+    axes: tuple[int, ...] = y.attributes["axes"]
+    extents = tuple(x.shape[axis] for axis in axes)
     return emit("overlap_add", g, extents=extents, **_steps(y))
 
 
