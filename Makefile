@@ -40,7 +40,7 @@ bench: .venv/dev.stamp  ## measure the start-up times and write docs/benchmarks.
 	@$(BIN)/python -m benchmarks.start_up --write docs/benchmarks.md
 
 docs: .venv/dev.stamp  ## write docs/errors.md from specc/codes
-	@$(BIN)/python -m docs.errors
+	@$(BIN)/python -m specc.codes > docs/errors.md
 
 dist: .venv/dev.stamp  ## build the wheel and the source distribution into dist/
 	@$(BIN)/python -m build --no-isolation

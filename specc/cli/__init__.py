@@ -65,6 +65,6 @@ def _help() -> str:
             "",
             *lines,
             "",
-            "`specc COMMAND --help` tells a command's options; `specc --version` tells the version.",
+            "`specc COMMAND --help` tells a command's options, `specc --version` the version.",
         )
     )

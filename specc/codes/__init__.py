@@ -20,3 +20,33 @@ def explanation(code: str) -> str:
 def title(code: str) -> str:
     with (FOLDER / f"{code}.md").open(encoding="utf-8") as page:
         return page.readline().partition(":")[2].strip()
+
+
+LETTERS = {
+    "S": "Syntax",
+    "N": "Names and declarations",
+    "T": "Types, shapes and axes",
+    "H": "Arguments and hyper-parameters",
+    "M": "Models, training and claims",
+    "I": "Imports and files",
+    "L": "Limits",
+    "D": "Data",
+    "R": "Running",
+    "B": "Backends",
+    "C": "The command line",
+}
+
+
+def handbook() -> str:
+    """All pages as one document: docs/errors.md."""
+    parts = [
+        "# Diagnostics\n\n"
+        "Each message of specc carries a code; `specc explain CODE` prints its page. This file is all\n"
+        "of them, made by `make docs`.\n"
+    ]
+    for letter, family in LETTERS.items():
+        pages = [explanation(code) for code in codes() if code.startswith(letter)]
+        if pages:
+            parts.append(f"## {family}\n")
+            parts.extend(f"##{page.rstrip()}\n" for page in pages)
+    return "\n".join(parts)
