@@ -41,8 +41,8 @@ def handbook() -> str:
     """All pages as one document: docs/errors.md."""
     parts = [
         "# Diagnostics\n\n"
-        "Each message of specc carries a code; `specc explain CODE` prints its page. This file is all\n"
-        "of them, made by `make docs`.\n"
+        "Each message of specc carries a code; `specc explain CODE` prints its page. This file\n"
+        "holds them all and is made by `make docs`.\n"
     ]
     for letter, family in LETTERS.items():
         pages = [explanation(code) for code in codes() if code.startswith(letter)]
