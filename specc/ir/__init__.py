@@ -7,6 +7,8 @@ from specc.ir.graph import (
     Origin,
     Output,
     Requirement,
+    applied,
+    bodies,
     call,
     constant,
     emit,
@@ -24,7 +26,7 @@ from specc.ir.types import DTYPES, Tuple, Type
 
 __all__ = [
     "DTYPES", "NOWHERE", "Axis", "Extent", "Graph", "Node", "Op", "Origin", "Output", "Refusal",
-    "Requirement", "Sample", "Size", "Tuple", "Type", "TypeFault", "Unknown", "call", "constant",
-    "emit", "like", "make_input", "origin", "register", "registry", "replace", "rewrite",
-    "toposort", "with_nodes", "zero_gradient",
+    "Requirement", "Sample", "Size", "Tuple", "Type", "TypeFault", "Unknown", "applied", "bodies",
+    "call", "constant", "emit", "like", "make_input", "origin", "register", "registry", "replace",
+    "rewrite", "toposort", "with_nodes", "zero_gradient",
 ]  # fmt: skip

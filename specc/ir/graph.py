@@ -232,3 +232,30 @@ def with_nodes(graph: Graph, new: Mapping[int, Node]) -> Graph:
         graph.gradients,
         graph.requires,
     )
+
+
+def bodies(graph: Graph) -> list[Graph]:
+    """Every graph that it applies or takes a gradient from, once; inner ones first, itself last."""
+    order: list[Graph] = []
+    done: set[int] = set()
+    stack: list[tuple[Graph, bool]] = [(graph, False)]
+    while stack:
+        each, ready = stack.pop()
+        if ready:
+            order.append(each)
+        elif id(each) not in done:
+            done.add(id(each))
+            stack.append((each, True))
+            stack.extend((inner, False) for inner in reversed(applied(each)))
+    return order
+
+
+def applied(graph: Graph) -> list[Graph]:
+    """The bodies that it names itself, in order, with repetitions."""
+    named = [
+        value
+        for node in toposort([*graph.inputs, *graph.results])
+        for value in node.attributes.values()
+        if isinstance(value, Graph)
+    ]
+    return [*named, *graph.gradients.values()]
