@@ -1,0 +1,76 @@
+"""Smaller graphs that compute bit for bit the same: rules, shared subexpressions, no dead code.
+
+Every rule holds in IEEE arithmetic for every input, NaN and -0.0 included; what only holds in
+mathematics isn't here. Knows no backend.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from specc.ir import Graph, Node, Origin, Output, toposort
+from specc.passes.consing import Kinds, Table
+from specc.passes.expand import bodies_first
+from specc.passes.rules import RULES, across_broadcasts
+
+
+def simplify(graph: Graph) -> Graph:
+    """The graph and each body that it calls, simplified; a graph already simple is itself."""
+    simple: dict[Graph, Graph] = {}
+    kinds = Kinds()
+    for body in bodies_first(graph):
+        simple[body] = _Simplifying(kinds, simple).graph(body)
+    return simple[graph]
+
+
+class _Simplifying:
+    """Nodes of one graph, made simple inputs first."""
+
+    def __init__(self, kinds: Kinds, simple: dict[Graph, Graph]) -> None:
+        self.simple = simple
+        self.table = Table(kinds)
+        self.done: dict[int, Node] = {}  # the simple nodes, held so that their ids stay theirs
+
+    def graph(self, graph: Graph) -> Graph:
+        value_of: dict[int, Node] = {id(node): node for node in graph.inputs}
+        self.done.update(value_of)
+        for node in toposort(graph.results):
+            if node.op.name != "input":
+                inputs = tuple([value_of[id(each)] for each in node.inputs])
+                value_of[id(node)] = self.settle(self.on(node, inputs))
+        outputs = tuple(Output(o.name, o.role, value_of[id(o.node)]) for o in graph.outputs)
+        if all(new.node is old.node for new, old in zip(outputs, graph.outputs, strict=True)):
+            return graph
+        return replace(graph, outputs=outputs)
+
+    def on(self, node: Node, inputs: tuple[Node, ...]) -> Node:
+        """The same node on simple inputs, and with a simple body if it has one."""
+        attributes = node.attributes
+        if "body" in attributes:
+            body = self.simple[attributes["body"]]
+            if body is not attributes["body"]:
+                attributes = {**attributes, "body": body}
+        if attributes is node.attributes and inputs == node.inputs:
+            return node
+        return Node(node.op, inputs, attributes, node.type, node.origin)
+
+    def settle(self, node: Node) -> Node:
+        """What stands in the place of a node whose inputs are simple."""
+        found = across_broadcasts(node) if node.op.elementwise else None
+        if found is None:
+            for rule in RULES.get(node.op.name, ()):
+                found = rule(node)
+                if found is not None:
+                    break
+            else:
+                shared = self.table.share(node)
+                self.done[id(shared)] = shared
+                return shared
+        return self.place(found, node.origin)
+
+    def place(self, node: Node, origin: Origin) -> Node:
+        """What a rule emitted, simple; rules take away, so this ends, and soon."""
+        if id(node) in self.done:
+            return node
+        inputs = tuple([self.place(each, origin) for each in node.inputs])
+        return self.settle(Node(node.op, inputs, node.attributes, node.type, origin))
