@@ -195,22 +195,21 @@ def _power_vjp(g: Node, y: Node, a: Node, b: Node) -> tuple[Node, Node]:
     return g * b * emit("power", a, exponent), g * along_b
 
 
-def _extreme_vjp(g: Node, first: Node, second: Node) -> tuple[Node, Node]:
-    """All to the one that is chosen; half each at a tie. `first < second` chooses the second."""
+def _share(g: Node, b_wins: Node, tie: Node) -> tuple[Node, Node]:
+    """All to the one that is chosen; half each at a tie."""
     half, none = g * 0.5, zeros(g)
-    tie, second_wins = emit("equal", first, second), emit("less", first, second)
-    to_second = where(second_wins, g, where(tie, half, none))
-    to_first = where(second_wins, none, where(tie, half, g))
-    return to_first, to_second
+    return (
+        where(b_wins, none, where(tie, half, g)),
+        where(b_wins, g, where(tie, half, none)),
+    )
 
 
 def _maximum_vjp(g: Node, y: Node, a: Node, b: Node) -> tuple[Node, Node]:
-    return _extreme_vjp(g, a, b)
+    return _share(g, emit("less", a, b), emit("equal", a, b))
 
 
 def _minimum_vjp(g: Node, y: Node, a: Node, b: Node) -> tuple[Node, Node]:
-    to_b, to_a = _extreme_vjp(g, b, a)
-    return to_a, to_b
+    return _share(g, emit("less", b, a), emit("equal", a, b))
 
 
 def _remainder_vjp(g: Node, y: Node, a: Node, b: Node) -> tuple[Node, Node]:

@@ -270,7 +270,11 @@ pad = register(
         "np.pad(a, list(zip(low, high)), constant_values=value)",
         (
             Sample(("float 3 4",), {"low": (1, 0), "high": (2, 3), "value": 0}),
-            Sample(("float 3",), {"low": (1,), "high": (1,), "value": -float("inf")}),
+            Sample(
+                ("float 3",),
+                {"low": (1,), "high": (1,), "value": -float("inf")},
+                gradients=((1.0, 1.0, 1.0),),
+            ),
             Sample(("float 3",), {"low": (0,), "high": (0,), "value": 0}),
             Sample(("float 0",), {"low": (1,), "high": (1,), "value": 2.5}),
             Sample(("int 3 below 9",), {"low": (1,), "high": (0,), "value": 7}),
