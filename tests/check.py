@@ -13,6 +13,7 @@ import numpy as np
 
 from specc.ir import Graph, Node, Output, constant, emit, toposort
 from specc.ir.op import Op
+from specc.ops.rules import reshape
 from tests.evaluate import Array, run
 
 FORWARD = {"float64": 1e-12, "float32": 1e-5}
@@ -109,27 +110,23 @@ def parts(op: Op, g: Node, y: Node) -> Sequence[Node | None]:
 
 
 def weighted(graph: Graph, seed: int | None) -> Graph:
-    """The graph with one scalar result: its float results times fixed random weights, summed.
+    """The graph with one scalar result: its float results times 1 + sin(seed + i) / 2, summed.
 
     Without a seed the weights are 1.
     """
-    random = np.random.default_rng(seed)
-    low, high = (1.0, 1.0) if seed is None else (0.5, 1.5)
     total: Node | None = None
     for node in graph.results:
         if node.dtype not in ("float", "float64"):
             continue
-        weights = constant(_tuples(random.uniform(low, high, node.shape)), node.dtype)
-        if weights.shape != node.shape:  # a nested tuple forgets what comes after a 0
-            weights = constant(0.0, node.dtype, node.shape)
-        term = emit("sum", node * weights, axes=tuple(range(node.rank)))
+        term = node
+        if seed is not None:
+            place = emit("cast", emit("iota", length=node.type.elements), dtype=node.dtype)
+            weights = emit("sin", place + float(seed % 1000)) * 0.5 + 1.0
+            term = node * reshape(weights, node.shape)
+        term = emit("sum", term, axes=tuple(range(node.rank)))
         total = term if total is None or total.dtype != term.dtype else total + term
     assert total is not None, f"{graph} has no float result"
     return Graph(graph.name, graph.inputs, (Output("total", "loss", total),))
-
-
-def _tuples(array: Array) -> Any:
-    return tuple(_tuples(each) for each in array) if array.ndim else float(array)
 
 
 def float_names(graph: Graph) -> list[str]:

@@ -7,21 +7,31 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 import specc.ops
-from specc.ir import Graph, Node, Output, Sample, Type, emit, make_input
+from specc.ir import Graph, Output, Sample, Type, TypeFault, emit, make_input
 from specc.ir.op import Op
+from specc.ir.size import axis
 from tests.evaluate import Array, numpy_dtype
 
 DECLARATION = re.compile(
     r"(?P<dtype>float64|float|int|bool)(?P<shape>( \d+)*)"
     r"( in (?P<low>[-+.\de]+) (?P<high>[-+.\de]+))?( below (?P<below>\d+))?"
 )
+
+
+EXTENTS = ("shape", "length", "extents", "stops")  # attributes that may hold sizes
+
+
+def named(extent: Any, known: Container[Any]) -> Any:
+    if isinstance(extent, tuple):
+        return tuple(named(each, known) for each in extent)
+    return axis(f"n{extent}") if extent > 1 and extent in known else extent
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,27 @@ class Case:
             )
         ]
         made = emit(self.op.name, *nodes, **self.sample.attributes)
+        return Graph(self.op.name, tuple(nodes), (Output("y", "result", made),))
+
+    def symbolic(self) -> Graph | None:
+        """The same graph with an axis n in the place of each length n > 1; None if it can't be."""
+        try:
+            nodes = [
+                make_input(
+                    node.attributes["name"],
+                    "input",
+                    Type(node.dtype, named(node.shape, node.shape)),
+                )
+                for node in self.graph().inputs
+            ]
+            known = {length for node in self.graph().inputs for length in node.shape}
+            attributes = {
+                key: named(value, known) if key in EXTENTS else value
+                for key, value in self.sample.attributes.items()
+            }
+            made = emit(self.op.name, *nodes, **attributes)
+        except TypeFault:
+            return None
         return Graph(self.op.name, tuple(nodes), (Output("y", "result", made),))
 
     def feeds(self) -> dict[str, Array]:
@@ -102,7 +133,3 @@ def _type(declared: Any, array: Array) -> Type:
     if isinstance(declared, str):
         return Type(declared.split()[0], array.shape)
     return Type({"f": "float", "i": "int", "b": "bool"}[array.dtype.kind], array.shape)
-
-
-def is_float(node: Node) -> bool:
-    return node.dtype in ("float", "float64")

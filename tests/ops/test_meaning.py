@@ -16,7 +16,7 @@ from tests.check import (
     gradient_graph,
     weighted,
 )
-from tests.evaluate import oracle, run
+from tests.evaluate import Array, oracle, run
 from tests.samples import Case, cases, computing
 from tests.torch_of import torch_of
 
@@ -28,6 +28,10 @@ FLOATING = [
 SMOOTH = [case for case in FLOATING if not case.sample.gradients]
 BY_HAND = [case for case in FLOATING if any(g is not None for g in case.sample.gradients)]
 IN_TORCH = [case for case in SMOOTH if case.op.name in torch_of]
+SYMBOLIC = [
+    case for case in SMOOTH
+    if case.graph().results[0].rank and case.symbolic() and all(a.size for a in case.inputs())
+]  # fmt: skip
 
 
 def repeat(case: Case) -> str:
@@ -79,6 +83,25 @@ def test_the_gradients_have_the_inputs_types(case: Case) -> None:
         assert output.node.type == graph.taking("input")[output.name].type
     for name, slope in run(slopes, case.feeds()).items():
         assert slope.shape == case.feeds()[name].shape
+
+
+@pytest.mark.parametrize("case", SYMBOLIC, ids=str)
+def test_symbolic_axes_give_the_same_gradients(case: Case) -> None:
+    """Value, gradient and gradient of the gradient, from graphs that know no length."""
+    results: list[dict[str, Array]] = []
+    for graph in (case.graph(), case.symbolic()):
+        assert graph is not None
+        verify(graph)
+        total = weighted(graph, case.seed)
+        names = float_names(total)
+        first = verify(gradient_graph(total, names))
+        second = verify(gradient_graph(weighted(first, 1), names))
+        feeds = case.feeds()
+        parts = (run(graph, feeds), run(first, feeds), run(second, feeds))
+        merged = {f"{i} {name}": v for i, part in enumerate(parts) for name, v in part.items()}
+        results.append(merged)
+    for name, static in results[0].items():
+        assert_close(results[1][name], static, what=f"{case}, {name}", repeat=repeat(case))
 
 
 @pytest.mark.parametrize("case", BY_HAND, ids=str)
