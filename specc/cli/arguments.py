@@ -80,3 +80,9 @@ def add_overrides(parser: ArgumentParser) -> None:
 
 def add_json(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="answer in JSON on standard output")
+
+
+def add_numbers(parser: ArgumentParser) -> None:
+    """What runs it, and in which precision."""
+    parser.add_argument("--backend", default="numpy", metavar="B", help="what runs it: numpy")
+    parser.add_argument("--dtype", default="float32", metavar="D", help="float32 or float64")

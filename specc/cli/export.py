@@ -1,0 +1,30 @@
+"""`specc export FILE`: a model as a program of its own. Writing it is the backend's."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from specc import pipeline
+from specc.cli.arguments import add_overrides
+
+
+def declare(parser: ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a spec")
+    parser.add_argument("--to", required=True, metavar="FORMAT", help="numpy")
+    parser.add_argument("-o", "--output", required=True, metavar="PATH", help="the file to write")
+    parser.add_argument("--weights", metavar="W.safetensors", help="weights to write beside it")
+    parser.add_argument("--dtype", default="float32", metavar="D", help="float32 or float64")
+    add_overrides(parser)
+
+
+def run(options: Namespace) -> int:
+    path = pipeline.export(
+        options.file,
+        overrides=dict(options.overrides),
+        to=options.to,
+        output=options.output,
+        weights=options.weights,
+        dtype=options.dtype,
+    )
+    print(f"written to {path}")
+    return 0

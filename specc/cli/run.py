@@ -1,0 +1,44 @@
+"""`specc run FILE`: trains what a spec says and judges its claims. Training is training's."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from specc import pipeline
+from specc.cli.arguments import add_json, add_numbers, add_overrides, number
+from specc.cli.output import print_json
+
+
+def declare(parser: ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a spec")
+    parser.add_argument("--input", metavar="X.npz", help="inputs for a file without train block")
+    parser.add_argument("--weights", metavar="W.safetensors", help="begin with these weights")
+    add_numbers(parser)
+    parser.add_argument(
+        "--seed",
+        type=number(0, pipeline.SEED_LIMIT - 1),
+        metavar="N",
+        help="not the spec's",
+    )
+    parser.add_argument("--out", metavar="DIR", help="where results go; else a new folder in runs/")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    add_overrides(parser)
+    add_json(parser)
+
+
+def run(options: Namespace) -> int:
+    result = pipeline.run(
+        options.file,
+        overrides=dict(options.overrides),
+        backend=options.backend,
+        dtype=options.dtype,
+        seed=options.seed,
+        weights=options.weights,
+        inputs=options.input,
+        out=options.out,
+        resume=options.resume,
+        quiet=options.json,
+    )
+    if options.json:
+        print_json(result.json())
+    return 0 if result.holds else 1
