@@ -1,0 +1,227 @@
+"""From text to the tokens that the grammar speaks of: words, lines and comments put in place.
+
+Knows where statements begin and end, and nothing of what stands between.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from specc import limits
+from specc.language.tables import END, Tables
+
+# A line that ends in one of these goes on.
+CONTINUES = frozenset(", = -> + - * / // % @ ^ == != < <= > >= and or".split())
+# After one of these no name can stand, so that `on` and `import` are keywords there.
+OPERANDS = frozenset("NAME PRIMED NUMBER STRING INDEX ) ] true false none".split())
+INNER = frozenset({"on", "list"})  # keywords that begin no statement
+
+# What follows a word that is a name although it looks like a keyword.
+_after_a_name = re.compile(r"[(\[.]|[ \t\r]*(?:=(?!=)|,|:|\.(?!\d))|(?:\s|#[^\n]*\n)*->")
+
+
+class Tokens:
+    """Parallel lists: token i has a kind, a value, and its place [start, end) in the text.
+
+    The value of NEWLINE and `{` is the comment at the line's end; of a COMMENT its text, which is
+    empty for a blank line.
+    """
+
+    __slots__ = ("deep", "ends", "kinds", "starts", "values")
+
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+        self.values: list[str] = []
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+        self.deep = False  # something may be nested too deeply: look closer
+
+    def add(self, kind: str, value: str, start: int, end: int) -> None:
+        self.kinds.append(kind)
+        self.values.append(value)
+        self.starts.append(start)
+        self.ends.append(end)
+
+    def insert(self, at: int, kind: str, value: str, place: int) -> None:
+        self.kinds.insert(at, kind)
+        self.values.insert(at, value)
+        self.starts.insert(at, place)
+        self.ends.insert(at, place)
+
+
+class Layout:
+    """The lexer of one grammar."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._scan = re.compile(tables.pattern).finditer
+        self._reserved = frozenset(tables.reserved)
+        self._soft = frozenset(tables.soft) - INNER
+
+    def tokens(self, text: str, start: int, end: int) -> Tokens:
+        lines = _Lines(text)
+        tokens = lines.tokens
+        add, kinds = tokens.add, tokens.kinds
+        reserved, soft = self._reserved, self._soft
+        ascii_only = text.isascii()
+        gap: list[tuple[str, int, int]] = []  # the newlines and comments since the last token
+        fresh = True  # the next token begins a statement
+        last = ""
+        for match in self._scan(text, start, end):
+            kind = match.lastgroup
+            assert kind is not None
+            begin, stop = match.span(kind)
+            value = text[begin:stop]
+            if kind == "NEWLINE" or kind == "COMMENT":
+                gap.append((kind, begin, stop))
+                continue
+            if kind == "LITERAL":
+                kind = value
+            elif kind == "NAME" or kind == "PRIMED":
+                if not ascii_only:
+                    value = unicodedata.normalize("NFC", value)
+                if value in reserved:
+                    kind = value
+            if gap or kind == "}":
+                fresh = lines.cross(gap, kind, begin)
+                gap.clear()
+            if kind == "NAME":
+                if fresh:
+                    if value in soft and not _after_a_name.match(text, stop, end):
+                        kind = value
+                elif last in OPERANDS and (value == "on" or value == "import"):
+                    kind = value
+                elif last == ":" and value == "list" and text[stop : stop + 1] in " \t":
+                    kind = value
+            elif kind == "(" or kind == "[":
+                lines.brackets += 1
+                lines.deepen()
+            elif kind == ")" or kind == "]":
+                lines.brackets -= 1
+            elif kind == "{":
+                lines.open_block(begin, stop)
+                fresh, last = True, kind
+                continue
+            elif kind == "}":
+                lines.chain = lines.blocks.pop() if lines.blocks else 0
+            fresh = kind == "DOC"
+            add(kind, value, begin, stop)
+            last = kind
+        lines.cross(gap, END, end)
+        if kinds and lines.brackets == 0:
+            assert kinds[-1] in ("NEWLINE", "COMMENT", "{"), kinds[-5:]
+        add(END, "", end, end)
+        return tokens
+
+
+class _Lines:
+    """Puts the ends of statements, and the comments and blank lines between them, into tokens."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = Tokens()
+        self.brackets = 0
+        self.blocks: list[int] = []  # the depth of each open block: an `else if` is in its `if`
+        self.chain = 0  # the depth of the block that closed last
+        self._statement = 0  # where in the tokens the present statement begins
+        self._hoisted: list[tuple[str, int]] = []  # comments within it
+        self._file_doc = False  # it was seen, or it is too late for one
+
+    def deepen(self) -> None:
+        if sum(self.blocks) + self.brackets > limits.NESTING.value:
+            self.tokens.deep = True
+
+    def open_block(self, start: int, end: int) -> None:
+        tokens = self.tokens
+        depth = 1
+        if self._after_else():
+            depth += self.chain
+            tokens.add("{", "", start, end)
+            self._emit_hoisted(len(tokens.kinds))
+        else:
+            self._emit_hoisted(self._statement)
+            tokens.add("{", "", start, end)
+        self.blocks.append(depth)
+        self.deepen()
+        self._statement = len(tokens.kinds)
+
+    def cross(self, gap: list[tuple[str, int, int]], kind: str, begin: int) -> bool:
+        """From the last token over a gap to one of `kind`; says if that begins a statement."""
+        tokens = self.tokens
+        kinds = tokens.kinds
+        last = kinds[-1] if kinds else ""
+        if self.brackets > 0 or last in CONTINUES or kind == "->" or (kind, last) == ("else", "}"):
+            self._hoist(gap)
+            if kind == END and not self.brackets:
+                tokens.add("NEWLINE", "", begin, begin)
+            return False
+        if not gap and (last == "" or last == "{"):
+            return True
+        trailing = ""
+        if gap and gap[0][0] == "COMMENT" and last not in ("", "}", "DOC"):
+            trailing = self._said(gap.pop(0)).strip()
+        if last == "DOC" and not self._ends_file_doc(gap, kind):
+            self._hoist(gap)
+            self._emit_hoisted(self._statement)
+            return True
+        if last == "{":
+            tokens.values[-1] = trailing
+        elif last:
+            self._file_doc = self._file_doc or last == "DOC"
+            at = tokens.ends[-1]
+            if len(kinds) - self._statement > limits.EXPRESSION.value:
+                tokens.deep = True
+            self._emit_hoisted(self._statement)
+            tokens.add("NEWLINE", trailing, at, at)
+        self._between(gap, kind, begin)
+        self._statement = len(kinds)
+        return True
+
+    def _between(self, gap: list[tuple[str, int, int]], kind: str, begin: int) -> None:
+        """Comments on lines of their own, and one blank line of several, not at a block's ends."""
+        tokens = self.tokens
+        blank = False
+        for each in gap:
+            what, start, end = each
+            if what == "NEWLINE":
+                blank = self.text.count("\n", start, end) > 1
+                continue
+            if blank and tokens.kinds and tokens.kinds[-1] != "{":
+                tokens.add("COMMENT", "", start, start)
+            tokens.add("COMMENT", self._said(each), start, end)
+            blank = False
+        if blank and tokens.kinds and tokens.kinds[-1] != "{" and kind not in ("}", END):
+            tokens.add("COMMENT", "", begin, begin)
+
+    def _ends_file_doc(self, gap: list[tuple[str, int, int]], kind: str) -> bool:
+        """A doc at the head of a file, followed by a blank line, another doc or nothing."""
+        if self._file_doc or not set(self.tokens.kinds) <= {
+            "DOC", "COMMENT", "NEWLINE", "language", "NUMBER"
+        }:  # fmt: skip
+            return False
+        if kind in ("DOC", END):
+            return True
+        first = next((each for each in gap if each[0] == "NEWLINE"), None)
+        return first is not None and self.text.count("\n", first[1], first[2]) > 1
+
+    def _after_else(self) -> bool:
+        kinds = self.tokens.kinds
+        at = len(kinds) - 1
+        while at > 0 and kinds[at] not in ("else", "NEWLINE", "{", "}"):
+            at -= 1
+        return at > 0 and kinds[at] == "else" and kinds[at - 1] == "}"
+
+    def _said(self, comment: tuple[str, int, int]) -> str:
+        """What a comment says; a bare `#` says one blank, because nothing is a blank line."""
+        said = self.text[comment[1] + 1 : comment[2]].rstrip()
+        return said.removeprefix(" ") or " "
+
+    def _hoist(self, gap: list[tuple[str, int, int]]) -> None:
+        self._hoisted += [(self._said(each), each[1]) for each in gap if each[0] == "COMMENT"]
+
+    def _emit_hoisted(self, at: int) -> None:
+        for said, place in self._hoisted:
+            self.tokens.insert(at, "COMMENT", said, place)
+            at += 1
+        self._statement += len(self._hoisted)
+        self._hoisted.clear()
