@@ -1,0 +1,14 @@
+"""All records whose value is one tensor of inputs; the rest have a test file for their kind."""
+
+from __future__ import annotations
+
+from tests.std import activations, functions, layers, losses
+from tests.std.record import Record
+
+RECORDS: tuple[Record, ...] = (
+    *functions.RECORDS,
+    *activations.RECORDS,
+    *layers.RECORDS,
+    *layers.CELLS,
+    *losses.RECORDS,
+)
