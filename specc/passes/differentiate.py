@@ -65,8 +65,6 @@ def differentiate(graph: Graph, pairs: Sequence[tuple[str, Sequence[str]]]) -> G
     return replace(graph, outputs=(*graph.outputs, *made))
 
 
-CONTROL = ("call", "item", "scan")  # what they hold has rules; they have none of their own
-
 _Seeds = list[tuple[Node, Node]]  # (a value, the gradient that comes to it)
 _Request = tuple[Graph, tuple[int, ...], tuple[int, ...]]  # (body, results with one, inputs wanted)
 
@@ -218,9 +216,7 @@ def _depending(order: Iterable[Node], wanted: Sequence[Node]) -> set[int]:
     """The nodes that a gradient may cross: float, and computed from a wanted one."""
     active = {id(node) for node in wanted}
     for node in order:
-        if node.op.vjp is zero_gradient and node.op.name not in CONTROL:
-            continue
-        if not _is_float(node.type):
+        if node.op.vjp is zero_gradient or not _is_float(node.type):
             continue
         if any(id(source) in active for source in node.inputs):
             active.add(id(node))

@@ -6,12 +6,12 @@ two calls compute alike is computed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from specc.diagnostics import fault
-from specc.ir import Graph, Node, Op, Origin, Output, toposort
+from specc.ir import Graph, Node, Op, Origin, Output, bodies, toposort
 from specc.limits import NODES
 from specc.passes.consing import Kinds, Table
 
@@ -30,32 +30,9 @@ def expand(graph: Graph, can_run: Callable[[Node], bool] = _none) -> Graph:
         SpecError: L003 where more nodes would be made than the limit.
     """
     expanding = _Expanding(can_run)
-    for body in bodies_first(graph):
-        flat = expanding.flatten(body)
-        if body is graph:
-            return flat
-        expanding.flat_of[body] = flat
-    raise AssertionError("a graph comes after its bodies")
-
-
-def bodies_first(graph: Graph) -> Iterator[Graph]:
-    """The bodies that a graph calls, directly or not, each once and after its own; then itself."""
-    done: set[Graph] = set()
-    stack: list[tuple[Graph, bool]] = [(graph, False)]
-    while stack:
-        body, ready = stack.pop()
-        if ready:
-            yield body
-        elif body not in done:
-            done.add(body)
-            stack.append((body, True))
-            stack.extend((each, False) for each in reversed(called(body)) if each not in done)
-
-
-def called(graph: Graph) -> list[Graph]:
-    """The bodies that its own nodes name, in order."""
-    nodes = toposort(graph.results)
-    return list(dict.fromkeys(n.attributes["body"] for n in nodes if "body" in n.attributes))
+    for body in bodies(graph):
+        expanding.flat_of[body] = expanding.flatten(body)
+    return expanding.flat_of[graph]
 
 
 @dataclass(frozen=True, slots=True)

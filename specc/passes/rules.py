@@ -264,7 +264,7 @@ def concat_one(node: Node) -> Node | None:
 
 
 def reduce_nothing(node: Node) -> Node | None:
-    """sum(x; no axes) → x"""
+    """any(x; no axes) → x"""
     return None if node.attributes["axes"] else node.inputs[0]
 
 
@@ -328,7 +328,6 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "where": (where_known,),
     "cast": (cast_of,),
     "stop_gradient": (settled("stop_gradient"),),
-    "sum": (reduce_nothing,),
     "any": (reduce_nothing,),
     "max": (reduce_ones,),
     "reshape": (unchanged, reshape_reshape, of_uniform),

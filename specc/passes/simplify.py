@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from specc.ir import Graph, Node, Origin, Output, toposort
+from specc.ir import Graph, Node, Origin, Output, bodies, toposort
 from specc.passes.consing import Kinds, Table
-from specc.passes.expand import bodies_first
 from specc.passes.rules import RULES, across_broadcasts
 
 
@@ -18,7 +17,7 @@ def simplify(graph: Graph) -> Graph:
     """The graph and each body that it calls, simplified; a graph already simple is itself."""
     simple: dict[Graph, Graph] = {}
     kinds = Kinds()
-    for body in bodies_first(graph):
+    for body in bodies(graph):
         simple[body] = _Simplifying(kinds, simple).graph(body)
     return simple[graph]
 
