@@ -14,7 +14,7 @@ import numpy as np
 from specc.ir import Graph, Node, Output, constant, emit, toposort
 from specc.ir.op import Op
 from specc.ops.rules import reshape
-from tests.evaluate import Array, run
+from tests.evaluate import Array, realise, run
 
 FORWARD = {"float64": 1e-12, "float32": 1e-5}
 GRADIENT = {"float64": 1e-11, "float32": 1e-4}
@@ -79,8 +79,33 @@ def _report(what: str, repeat: str, how: str) -> str:
     return f"{what}: {how}" + (f"\n  repeat with: {repeat}" if repeat else "")
 
 
+def assert_meaning(
+    op: Op,
+    feeds: Mapping[str, Array],
+    attributes: Mapping[str, Any],
+    actual: Array,
+    *,
+    what: str,
+    repeat: str = "",
+) -> None:
+    """A primitive's result against its oracle, which is computed in float64 and rounded once."""
+    reference = realise(op, list(feeds.values()), attributes, np.asarray(actual).dtype)
+    assert_close(actual, reference, what=what, times=op.tolerance, repeat=repeat)
+
+
 # ── gradients ────────────────────────────────────────────────────────────────────────────────────
-def gradient_graph(graph: Graph, names: Sequence[str]) -> Graph:
+Rule = Callable[[Op, Node, Node], Sequence[Node | None]]
+
+
+def parts(op: Op, g: Node, y: Node) -> Sequence[Node | None]:
+    """What the op's rule gives, one gradient an input."""
+    made = op.vjp(g, y, *y.inputs)
+    if made is None or isinstance(made, Node):
+        return [made] if len(y.inputs) == 1 else [None] * len(y.inputs)
+    return made
+
+
+def gradient_graph(graph: Graph, names: Sequence[str], rule: Rule = parts) -> Graph:
     """The gradients of the graph's first output, a scalar, for the inputs `names`, by the ops' vjp.
 
     A reverse sweep of its own, in a dozen lines, so that a rule is tested apart from the passes.
@@ -90,7 +115,7 @@ def gradient_graph(graph: Graph, names: Sequence[str]) -> Graph:
     for node in reversed(toposort([target])):
         if id(node) not in gradient or node.op.name == "input":
             continue
-        for each, part in zip(node.inputs, parts(node.op, gradient[id(node)], node), strict=True):
+        for each, part in zip(node.inputs, rule(node.op, gradient[id(node)], node), strict=True):
             if part is not None:
                 assert part.type == each.type, f"{node.op}: {part.type} for {each.type}"
                 before = gradient.get(id(each))
@@ -99,14 +124,6 @@ def gradient_graph(graph: Graph, names: Sequence[str]) -> Graph:
     zeros = {name: constant(0.0, inputs[name].dtype, inputs[name].shape) for name in names}
     outputs = [Output(n, "gradient", gradient.get(id(inputs[n]), zeros[n])) for n in names]
     return Graph(f"gradient of {graph.name}", graph.inputs, tuple(outputs))
-
-
-def parts(op: Op, g: Node, y: Node) -> Sequence[Node | None]:
-    """What the op's rule gives, one gradient an input."""
-    made = op.vjp(g, y, *y.inputs)
-    if made is None or isinstance(made, Node):
-        return [made] if len(y.inputs) == 1 else [None] * len(y.inputs)
-    return made
 
 
 def weighted(graph: Graph, seed: int | None) -> Graph:

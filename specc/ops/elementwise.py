@@ -133,7 +133,7 @@ _exp, _log, _sin, _cos, _sign = (_of(each) for each in ("exp", "log", "sin", "co
 # ── one input ────────────────────────────────────────────────────────────────────────────────────
 KINK = Sample(((-1.0, 0.0, 2.0),), gradients=((-1.0, 0.0, 1.0),))
 STEPS = Sample(((-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 0.0),), gradients=(None,))
-ODD = Sample(((0.0, math.inf, -math.inf, math.nan, 1e300),), gradients=(None,))
+ODD = Sample(((0.0, math.inf, -math.inf, math.nan, 1e30),), gradients=(None,))
 
 neg = unary("neg", "-x.", "-a", lambda g, y, x: -g, dtypes=NUMBERS)
 abs_ = unary(
@@ -352,7 +352,11 @@ stop_gradient = register(
         _infer("stop_gradient", 1, ANY, ""),
         zero_gradient,
         "a",
-        (Sample(("float 3 4",), gradients=(None,)), Sample(("int 3 below 9",))),
+        (
+            Sample(("float 3 4",), gradients=(None,)),
+            Sample(("int 3 below 9",)),
+            Sample(("bool 3",)),
+        ),
         elementwise=True,
     )
 )

@@ -113,6 +113,7 @@ take = register(
             Sample(("float 5 2 3", "int below 5")),
             Sample(("float 5 3", (1, 1, 4))),
             Sample(("int 5 below 9", "int 3 below 5")),
+            Sample(("bool 5 2", "int 3 below 5")),
         ),
         (
             Refusal((MATRIX, MATRIX), "as ints"),
@@ -132,6 +133,7 @@ take_along_axis = register(
             Sample(("float 3 4", "int 3 2 below 4"), {"axis": 1}),
             Sample(("float 3 4 2", "int 5 4 2 below 3"), {"axis": 0}),
             Sample(("float 4", (1, 1, 3)), {"axis": 0}),
+            Sample(("int 3 4 below 9", "int 3 2 below 4"), {"axis": 1}),
             Sample(("bool 3 4", "int 3 1 below 4"), {"axis": 1}),
         ),
         (

@@ -196,6 +196,7 @@ reshape_ = register(
             Sample(("float 1",), {"shape": ()}),
             Sample(("float 0 3",), {"shape": (3, 0)}),
             Sample(("int 2 3 below 9",), {"shape": (6,)}),
+            Sample(("bool 2 3",), {"shape": (3, 2)}),
         ),
         (Refusal((MATRIX,), "number of elements", {"shape": (5, 2)}),),
     )
@@ -212,6 +213,7 @@ permute = register(
             Sample(("float 3 4",), {"axes": (1, 0)}),
             Sample(("float 2 3 4",), {"axes": (2, 0, 1)}),
             Sample(("float 2 3 1 4",), {"axes": (0, 2, 3, 1)}),
+            Sample(("int 2 3 below 9",), {"axes": (1, 0)}),
             Sample(("bool 2 3",), {"axes": (1, 0)}),
         ),
     )
@@ -231,6 +233,7 @@ broadcast_ = register(
             Sample(("float 1 4 1",), {"shape": (3, 4, 1)}),
             Sample(("float 1",), {"shape": (0,)}),
             Sample(("int 3 1 below 9",), {"shape": (3, 2)}),
+            Sample(("bool 3",), {"shape": (2, 3)}),
         ),
         (
             Refusal((MATRIX,), "does not broadcast", {"shape": (3, 5)}),
@@ -253,6 +256,7 @@ slice_ = register(
             Sample(("float 7",), {"starts": (2,), "stops": (7,), "steps": (3,)}),
             Sample(("float 7",), {"starts": (2,), "stops": (2,), "steps": (1,)}),
             Sample(("int 7 below 9",), {"starts": (0,), "stops": (6,), "steps": (2,)}),
+            Sample(("bool 7",), {"starts": (1,), "stops": (7,), "steps": (3,)}),
         ),
         (
             Refusal((MATRIX,), "leaves", {"starts": (0, 0), "stops": (3, 5), "steps": (1, 1)}),
@@ -297,6 +301,7 @@ concat = register(
             Sample(("float 2 3",), {"axis": 0}),
             Sample(("float 2 0", "float 2 1"), {"axis": 1}),
             Sample(("int 2 below 9", "int 3 below 9"), {"axis": 0}),
+            Sample(("bool 2", "bool 3"), {"axis": 0}),
         ),
         (
             Refusal((MATRIX, Type("float", (4, 4))), "every other axis", {"axis": 1}),

@@ -117,6 +117,7 @@ windows = register(
             _windowed("3 4", (0,), (3,), (1,), (1,)),
             _windowed("2 9", (1,), (2,), (4,), (1,)),
             Sample(("int 6 below 9",), {**ONE, "axes": (0,), "sizes": (2,)}),
+            Sample(("bool 2 6",), {**ONE, "sizes": (3,)}),
         ),
         (
             Refusal((Type("float", (2, 3)),), "does not fit", {**ONE, "sizes": (4,)}),
@@ -143,6 +144,7 @@ overlap_add = register(
             _overlapped("2 3 2 3 2 3", (1, 2), (5, 6), (1, 2), (2, 1)),
             _overlapped("2 3 2 3", (1, 0), (6, 5), (2, 2), (1, 1)),
             _overlapped("2 2 2", (1,), (9,), (4,), (1,)),
+            Sample(("int 2 5 3 below 9",), {**ONE, "extents": (7,)}),
         ),
         (
             Refusal((Type("float", (2, 4, 3)),), "hold 5 windows", {**ONE, "extents": (7,)}),
