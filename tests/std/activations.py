@@ -48,7 +48,7 @@ RECORDS: tuple[Record, ...] = (
         ("softmax", lambda x: F.softmax(x, -1)), ("log_softmax", lambda x: F.log_softmax(x, -1)),
     )),
     # At 0 the slopes are torch's.
-    *(one(name, f"{name}(x)", {}, oracle, fixed={"x": [0.0, -0.0]}, twice=False) for name, oracle in (
+    *(one(of, f"{of}(x)", {}, oracle, fixed={"x": [0.0, -0.0]}, twice=False) for of, oracle in (
         ("relu", F.relu), ("leaky_relu", F.leaky_relu), ("elu", F.elu), ("selu", F.selu),
         ("celu", F.celu), ("relu6", F.relu6), ("softsign", F.softsign),
     )),

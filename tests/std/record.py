@@ -13,11 +13,11 @@ from zlib import crc32
 import numpy as np
 import torch
 
-from specc.backends.numpy import compile
-from specc.ir import Graph, Node, Output, emit, make_input, replace, toposort
+from specc import pipeline
+from specc.ir import Graph, Node, Output, emit, make_input
 from specc.ir.model import Model, Variable
 from specc.language import loads
-from specc.passes import differentiate, expand, simplify
+from specc.passes import differentiate, expand
 
 Arrays = dict[str, np.ndarray]
 Tensors = dict[str, torch.Tensor]
@@ -155,11 +155,9 @@ def _with_loss(graph: Graph, shape: tuple[int, ...]) -> Graph:
 
 def run(graph: Graph, feeds: Arrays, dtype: str) -> Arrays:
     """Compiles and runs a graph; what it does not read is not fed."""
-    program = compile(simplify(expand(simplify(graph))), dtype)
-    made = {name: _as(value, dtype) for name, value in feeds.items()}
+    program = pipeline.compile(pipeline.lower(graph), dtype)
     names = {node.attributes["name"] for node in graph.inputs}
-    feeding = {name: value for name, value in made.items() if name in names}
-    return program(feeding)
+    return program({name: _as(value, dtype) for name, value in feeds.items() if name in names})
 
 
 def _as(value: np.ndarray, dtype: str) -> np.ndarray:
@@ -191,6 +189,3 @@ def with_second(built: Built, along: Mapping[str, np.ndarray]) -> Graph:
         requires=first.requires,
     )
     return differentiate(sloped, [("slope", list(along))])
-
-
-__all__ = ["Built", "Record", "build", "one", "replace", "run", "toposort", "with_gradients"]

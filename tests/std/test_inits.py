@@ -9,9 +9,8 @@ import pytest
 import torch
 from scipy import stats
 
-from specc.backends.numpy import compile
+from specc import pipeline
 from specc.language import loads
-from specc.passes import expand, simplify
 
 ROWS, COLUMNS = 300, 400
 
@@ -25,7 +24,7 @@ def values(init: str, seed: int = 7, dtype: str = "float64") -> np.ndarray:
         '    output einsum("batch column, row column -> batch row", x, w)\n}\n'
     )
     variable = spec.models["M"].parameters[0]
-    program = compile(simplify(expand(simplify(variable.init))), dtype)
+    program = pipeline.compile(pipeline.lower(variable.init), dtype)
     feeds = {
         "key": np.array([seed, 0]),
         **{name: np.int64(number) for name, number in variable.draws.items()},
@@ -88,7 +87,7 @@ def test_linear_and_convolution_begin_as_torchs() -> None:
     mirrors = {"c": torch.nn.Conv2d(3, 64, 3), "l": torch.nn.Linear(64 * 36, 200)}
     for variable in spec.models["M"].parameters:
         layer, name = variable.name.split(".")
-        program = compile(simplify(expand(simplify(variable.init))), "float64")
+        program = pipeline.compile(pipeline.lower(variable.init), "float64")
         draws = {name: np.int64(number) for name, number in variable.draws.items()}
         made = next(iter(program({"key": np.array([1, 0]), **draws}).values()))
         mirror = getattr(mirrors[layer], name).detach().numpy()

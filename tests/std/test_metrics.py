@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 
-from specc.backends.numpy import compile
+from specc import pipeline
 from specc.ir.model import Model
 from specc.language import loads
-from specc.passes import expand, simplify
 
 random = np.random.default_rng(2)
 LOGITS = random.standard_normal((23, 6))
@@ -47,7 +46,7 @@ METRICS = {
 def evaluate(model: Model, x: np.ndarray, i: np.ndarray, sizes: list[int]) -> float:
     """The metric after the batches: its last value if it keeps a state, else their average."""
     (metric,) = model.metrics
-    program = compile(simplify(expand(simplify(model.inference))), "float64")
+    program = pipeline.compile(pipeline.lower(model.inference), "float64")
     states = {each.name: np.zeros(()) for each in metric.states}
     found: list[float] = []
     start = 0

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from specc.backends.numpy import compile
+from specc import pipeline
 from specc.language import loads
-from specc.passes import expand, simplify, update
+from specc.passes import update
 
 SPEC = """
 model M {{
@@ -62,10 +62,12 @@ OPTIMIZERS: dict[str, tuple[str, Make]] = {
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_twenty_steps(optimizer: str, dtype: str) -> None:
     train = loads(SPEC.format(optimizer=optimizer)).trains[0]
-    program = compile(simplify(expand(simplify(update(train)))), dtype)
+    program = pipeline.compile(pipeline.update_graph(train), dtype)
     random = np.random.default_rng(3)
     shapes = {each.name: each.type.shape for each in train.model.parameters}
-    parameters = {name: random.standard_normal(shape).astype(dtype) for name, shape in shapes.items()}
+    parameters = {
+        name: random.standard_normal(shape).astype(dtype) for name, shape in shapes.items()
+    }
     moments = {
         node.attributes["name"]: np.zeros(node.shape, dtype)
         for node in update(train).taking("moment").values()

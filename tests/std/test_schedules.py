@@ -10,9 +10,8 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from specc.backends.numpy import compile
+from specc import pipeline
 from specc.language import loads
-from specc.passes import expand, simplify
 
 SPEC = """
 model M {{
@@ -71,7 +70,7 @@ SCHEDULES = {
 def test_schedule(schedule: str) -> None:
     graph = loads(SPEC.format(schedule=schedule)).trains[0].schedule
     assert graph is not None
-    program = compile(simplify(expand(simplify(graph))), "float32")
+    program = pipeline.compile(pipeline.lower(graph), "float32")
     reads = bool(graph.inputs)
     made = [
         float(next(iter(program({"step": np.float64(step)} if reads else {}).values())))

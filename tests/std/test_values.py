@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 import torch
 
+from tests.check import GRADIENT, assert_close
 from tests.std.record import (
     Built,
     Record,
@@ -18,8 +21,7 @@ from tests.std.record import (
 )
 from tests.std.records import RECORDS
 
-FORWARD = {"float64": 1e-12, "float32": 1e-5}
-BACKWARD = {"float64": 1e-11, "float32": 1e-4}
+Arrays = Mapping[str, np.ndarray]
 
 every = pytest.mark.parametrize("record", RECORDS, ids=str)
 smooth = pytest.mark.parametrize("record", [r for r in RECORDS if r.differentiable], ids=str)
@@ -29,40 +31,15 @@ twice = pytest.mark.parametrize(
 in_both = pytest.mark.parametrize("dtype", ["float64", "float32"])
 
 
-def assert_near(found: np.ndarray, right: np.ndarray, tolerance: float, scale: float = 0.0) -> None:
-    """The norm of the difference, as a share of the right value's norm or of `scale`."""
-    assert found.shape == right.shape
-    same = (found == right) | (np.isnan(found) & np.isnan(right))  # infinities, too
-    error = np.linalg.norm(np.where(same, 0, found - np.where(same, 0, right)))
-    norm = max(float(np.linalg.norm(np.where(np.isfinite(right), right, 0))), scale)
-    assert error <= tolerance * norm or error == 0, f"off by {error / (norm or 1):.3g}: {found}"
-
-
 @every
 @in_both
 def test_values(record: Record, dtype: str) -> None:
     built = build(record)
     made = run(built.graph, built.feeds, dtype)
-    assert_near(made["y"], built.answer, FORWARD[dtype])
+    assert_close(made["y"], built.answer.astype(dtype), what=str(record))
     states = {name.rstrip("'"): value for name, value in made.items()}
     for name, right in built.states.items():
-        assert_near(states[name], right, FORWARD[dtype])
-
-
-def oracle_gradients(record: Record, built: Built) -> dict[str, np.ndarray]:
-    arguments = tensors({name: built.feeds[name] for name in _read(built)})
-    y, _ = answer(record, arguments)
-    pulled = (y * torch.from_numpy(built.feeds["pull"])).sum()
-    watched = [arguments[name.replace(".", "_")] for name in built.variable]
-    made = torch.autograd.grad(pulled, watched, allow_unused=True)
-    return {
-        name: np.zeros(built.feeds[name].shape) if each is None else each.numpy()
-        for name, each in zip(built.variable, made, strict=True)
-    }
-
-
-def _read(built: Built) -> list[str]:
-    return [name for name in built.feeds if name != "pull"]
+        assert_close(states[name], right.astype(dtype), what=f"{record}: {name}")
 
 
 @smooth
@@ -70,21 +47,17 @@ def _read(built: Built) -> list[str]:
 def test_gradients(record: Record, dtype: str) -> None:
     built = build(record)
     made = run(with_gradients(built), built.feeds, dtype)
-    right = oracle_gradients(record, built)
-    count = sum(each.size for each in right.values())
-    rms = np.sqrt(sum(float(np.sum(each**2)) for each in right.values()) / count)
-    for name, each in right.items():
-        scale = rms * np.sqrt(each.size)
-        assert_near(made[f"gradient.{name}"], each, BACKWARD[dtype], scale)
+    arguments, pulled = pulled_sum(record, built)
+    right = torch.autograd.grad(pulled, list(arguments.values()), materialize_grads=True)
+    compare(record, made, dict(zip(arguments, right, strict=True)), dtype, GRADIENT[dtype])
 
 
 @twice
 def test_slope_along_a_line(record: Record) -> None:
     """The gradient against how the pulled sum itself moves: no oracle but the forward program."""
     built = build(record)
-    random = np.random.default_rng(5)
     feeds = {n: v.astype(np.float64) if v.dtype.kind == "f" else v for n, v in built.feeds.items()}
-    along = {name: random.standard_normal(feeds[name].shape) for name in built.variable}
+    along = directions(built)
     made = run(with_gradients(built), feeds, "float64")
     slope = sum(float(np.sum(made[f"gradient.{name}"] * way)) for name, way in along.items())
     step = 1e-6
@@ -103,27 +76,52 @@ def test_slope_along_a_line(record: Record) -> None:
 @twice
 def test_second_derivatives(record: Record) -> None:
     built = build(record)
-    random = np.random.default_rng(6)
-    along = {name: random.standard_normal(built.feeds[name].shape) for name in built.variable}
+    along = directions(built)
     feeds = {**built.feeds, **{f"along.{name}": way for name, way in along.items()}}
     made = run(with_second(built, along), feeds, "float64")
-
-    arguments = tensors({name: built.feeds[name] for name in _read(built)})
-    y, _ = answer(record, arguments)
-    pulled = (y * torch.from_numpy(built.feeds["pull"])).sum()
-    watched = {name: arguments[name.replace(".", "_")] for name in built.variable}
-    firsts = torch.autograd.grad(
-        pulled, list(watched.values()), create_graph=True, materialize_grads=True
-    )
-    slope = sum(
-        (first * torch.from_numpy(way)).sum()
-        for first, way in zip(firsts, along.values(), strict=True)
-    )
-    assert isinstance(slope, torch.Tensor)
+    arguments, pulled = pulled_sum(record, built)
+    watched = list(arguments.values())
+    firsts = torch.autograd.grad(pulled, watched, create_graph=True, materialize_grads=True)
+    slope = torch.zeros(())
+    for first, way in zip(firsts, along.values(), strict=True):
+        slope = slope + (first * torch.from_numpy(way)).sum()
     if slope.grad_fn is None:
-        seconds = tuple(torch.zeros_like(each) for each in watched.values())
+        seconds = tuple(map(torch.zeros_like, watched))
     else:
-        seconds = torch.autograd.grad(slope, list(watched.values()), materialize_grads=True)
-    scale = max(float(torch.linalg.vector_norm(each)) for each in (*firsts, *seconds))
-    for name, right in zip(along, seconds, strict=True):
-        assert_near(made[f"gradient.{name}"], right.numpy(), 1e-10, scale)
+        seconds = torch.autograd.grad(slope, watched, materialize_grads=True)
+    scale = max(float(torch.linalg.vector_norm(first)) for first in firsts)
+    compare(record, made, dict(zip(along, seconds, strict=True)), "float64", 1e-10, scale)
+
+
+def pulled_sum(record: Record, built: Built) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """The oracle's Σ y · pull, and what it is differentiated by."""
+    arguments = tensors({name: value for name, value in built.feeds.items() if name != "pull"})
+    y, _ = answer(record, arguments)
+    watched = {name: arguments[name.replace(".", "_")] for name in built.variable}
+    return watched, (y * torch.from_numpy(built.feeds["pull"])).sum()
+
+
+def directions(built: Built) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(5)
+    return {name: random.standard_normal(built.feeds[name].shape) for name in built.variable}
+
+
+def compare(
+    record: Record,
+    made: Arrays,
+    right: Mapping[str, torch.Tensor],
+    dtype: str,
+    tolerance: float,
+    scale: float = 0.0,
+) -> None:
+    """Each gradient within the tolerance of its norm, or of that of all of them for its size."""
+    reference = {name: each.detach().numpy() for name, each in right.items()}
+    count = sum(each.size for each in reference.values())
+    total = max(scale, float(np.sqrt(sum(np.sum(each**2) for each in reference.values()))))
+    for name, each in reference.items():
+        norm = float(np.linalg.norm(each))
+        share = total * np.sqrt(each.size / count)
+        times = max(norm, share) / norm if norm else share
+        found = made[f"gradient.{name}"]
+        what = f"{record}: gradient of {name}"
+        assert_close(found, each.astype(dtype), what=what, tolerance=tolerance * max(times, 1e-30))
