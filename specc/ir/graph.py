@@ -197,19 +197,21 @@ def replace(node: Node, inputs: Sequence[Node]) -> Node:
 def toposort(results: Iterable[Node]) -> list[Node]:
     """Every node that the results need, inputs first; iterative, and stable."""
     order: list[Node] = []
-    done: set[int] = set()
-    for result in results:
-        stack: list[tuple[Node, bool]] = [(result, False)]
-        while stack:
-            node, ready = stack.pop()
-            if ready:
-                order.append(node)
-                continue
-            if id(node) in done:
-                continue
-            done.add(id(node))
-            stack.append((node, True))
-            stack.extend((each, False) for each in reversed(node.inputs) if id(each) not in done)
+    done: set[Node] = set()
+    stack = list(results)[::-1]
+    while stack:
+        node = stack[-1]
+        if node in done:
+            stack.pop()
+            continue
+        height = len(stack)
+        for each in node.inputs[::-1]:
+            if each not in done:
+                stack.append(each)
+        if len(stack) == height:
+            stack.pop()
+            done.add(node)
+            order.append(node)
     return order
 
 

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from specc.ir import Extent, Graph, Node, Tuple, Type, toposort
-from specc.passes.expand import bodies_first
+from specc.ir import Extent, Graph, Node, Tuple, Type, bodies, toposort
 
 # Bytes an element where `float` is float32.
 BYTES: Mapping[str, int] = {"float": 4, "float64": 8, "int": 8, "bool": 1}
@@ -58,7 +57,7 @@ def flops(graph: Graph) -> Extent:
 def flops_of_bodies(graph: Graph) -> dict[Graph, Extent]:
     """The same for the graph and every body in it; a body that is called often is counted once."""
     known: dict[Graph, Extent] = {}
-    for body in bodies_first(graph):
+    for body in bodies(graph):
         known[body] = sum_of(_flops(node, known) for node in _needed(body))
     return known
 

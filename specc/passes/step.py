@@ -119,7 +119,8 @@ def step(train: Train) -> Graph:
     graph = gradients(train)
     taken = graph.taking("parameter")
     parameters = {variable.name: taken[variable.name] for variable in trained(train)}
-    arriving = {name: graph.named("gradient")[f"gradient.{name}"] for name in parameters}
+    gradient_of = graph.named("gradient")
+    arriving = {name: gradient_of[f"gradient.{name}"] for name in parameters}
     count = graph.taking("step").get("step")
     inputs = list(graph.inputs)
     if count is None:
