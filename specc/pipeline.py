@@ -1,0 +1,180 @@
+"""The stages from a spec to a program, top to bottom. Each has one name, and does one thing.
+
+    text → parse → check → build → objective → differentiate → step → simplify → expand → compile
+
+Backends are reached by name and imported when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from specc import language, passes
+from specc.diagnostics import Source, fault
+from specc.ir.graph import Graph, Output, toposort
+from specc.ir.model import Model, Spec, Train
+from specc.version import __version__
+
+if TYPE_CHECKING:
+    from specc.backends.numpy import Program
+    from specc.training.results import Result
+
+BACKENDS = ("numpy",)
+DTYPES = ("float32", "float64")
+# In their order; a file with a train block has objective to step, one with a model alone forward.
+STAGES = (
+    "parse", "build", "objective", "differentiate", "step", "forward", "simplify", "expand",
+    "simplify.expanded", "compile",
+)  # fmt: skip
+STAGES = (
+    "parse", "build", "objective", "differentiate", "step", "forward", "simplify", "expand",
+    "simplify.expanded", "compile",
+)  # fmt: skip
+SEED_LIMIT = 2**32  # a seed is one word of Philox's key
+
+
+# ── the stages ───────────────────────────────────────────────────────────────────────────────────
+def build(path: str | Path, overrides: Mapping[str, str] | None = None) -> Spec:
+    """parse, check, build: a file's models, data and train blocks, as graphs."""
+    return language.load(str(path), dict(overrides or {}))
+
+
+def objective(train: Train) -> Graph:
+    """The loss of a batch with the penalties, its metrics and the next states."""
+    return passes.objective(train)
+
+
+def differentiate(train: Train, graph: Graph) -> Graph:
+    """The objective with the gradient of each parameter that isn't frozen."""
+    return passes.differentiate(graph, passes.gradient_pairs(train))
+
+
+def step(train: Train) -> Graph:
+    """What the gradients do to the parameters: clipping, schedules, the optimizers' updates."""
+    return passes.update(train)
+
+
+def simplify(graph: Graph) -> Graph:
+    return passes.simplify(graph)
+
+
+def expand(graph: Graph) -> Graph:
+    """The NumPy backend keeps no call: every body goes in its place."""
+    return passes.expand(graph)
+
+
+def compile(
+    graph: Graph, dtype: str = "float32", *, updates: Mapping[str, str] | None = None
+) -> Program:
+    """A graph without calls as a NumPy program; `updates` are results written into feeds."""
+    from specc.backends import numpy
+
+    return numpy.compile(graph, dtype, updates=dict(updates or {}))
+
+
+def lower(graph: Graph) -> Graph:
+    """simplify, expand, simplify: from bodies and calls to one flat graph."""
+    return simplify(expand(simplify(graph)))
+
+
+# ── what a model or a train block compiles ───────────────────────────────────────────────────────
+def forward(model: Model, roles: Sequence[str] = ("output",)) -> Graph:
+    """A model's inference graph, of its outputs only, with the inputs that those depend on."""
+    return pruned(model.inference, lambda output: output.role in roles)
+
+
+def training_graph(train: Train) -> Graph:
+    """objective, differentiate and lower: what a step computes of a batch."""
+    graph = differentiate(train, objective(train))
+    roles = ("loss", "metric", "metric_state", "state", "gradient")
+    return lower(pruned(graph, lambda output: output.role in roles))
+
+
+def update_graph(train: Train) -> Graph:
+    return lower(step(train))
+
+
+def pruned(graph: Graph, wanted: Callable[[Output], bool]) -> Graph:
+    """The graph with the wanted outputs, and no input that they don't reach."""
+    outputs = tuple(output for output in graph.outputs if wanted(output))
+    reached = {id(node) for node in toposort(output.node for output in outputs)}
+    inputs = tuple(node for node in graph.inputs if id(node) in reached)
+    return replace(graph, inputs=inputs, outputs=outputs)
+
+
+def stages(
+    path: str | Path, overrides: Mapping[str, str] | None = None, dtype: str = "float32"
+) -> Iterator[tuple[str, Any]]:
+    """(name, what it gives) of each stage of a file, in order, computed as it is asked for.
+
+    parse gives syntax, build a Spec, compile a Program, the others graphs: of the file's last train
+    block, or without one of its last model's inference.
+    """
+    text = Path(path).read_text(encoding="utf-8")
+    yield "parse", language.parse(Source(str(path), text))
+    spec = build(path, overrides)
+    yield "build", spec
+    if spec.trains:
+        train = spec.trains[-1]
+        graph = objective(train)
+        yield "objective", graph
+        graph = differentiate(train, graph)
+        yield "differentiate", graph
+        yield "step", step(train)
+    elif spec.models:
+        graph = forward(list(spec.models.values())[-1])
+        yield "forward", graph
+    else:
+        return
+    graph = simplify(graph)
+    yield "simplify", graph
+    graph = expand(graph)
+    yield "expand", graph
+    graph = simplify(graph)
+    yield "simplify.expanded", graph
+    yield "compile", compile(graph, dtype)
+
+
+# ── checks that every entrance shares ────────────────────────────────────────────────────────────
+def check_options(backend: str, dtype: str, seed: int | None) -> None:
+    if backend not in BACKENDS:
+        raise fault(
+            "B101",
+            f"specc {__version__} can't run on `{backend}`",
+            expected=" or ".join(BACKENDS),
+            found=backend,
+        )
+    if dtype not in DTYPES:
+        raise fault("B102", "not a precision to run in", expected=" or ".join(DTYPES), found=dtype)
+    if seed is not None and not 0 <= seed < SEED_LIMIT:
+        raise fault(
+            "H101",
+            "a seed is a whole number below 2^32",
+            expected="0 to 4294967295",
+            found=str(seed),
+        )
+
+
+# ── the entrances ────────────────────────────────────────────────────────────────────────────────
+def run(path: str | Path, **options: Any) -> Result:
+    """Trains a file's blocks in order, or runs its model forward. See training.run for options."""
+    from specc.training.run import run as run_spec
+
+    return run_spec(path, **options)
+
+
+def predict(path: str | Path, **options: Any) -> Mapping[str, Any]:
+    """A model's outputs for the arrays of a file. See training.predict for options."""
+    from specc.training.predict import predict as predict_file
+
+    return predict_file(path, **options)
+
+
+def export(path: str | Path, **options: Any) -> Path:
+    """Writes a model as a program that runs without specc. See training.predict for options."""
+    from specc.training.predict import export as export_file
+
+    return export_file(path, **options)

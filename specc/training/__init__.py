@@ -1,0 +1,1 @@
+"""From a built spec to trained weights: data, batches, steps, files. Builds no graph."""

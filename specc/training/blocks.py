@@ -1,0 +1,109 @@
+"""What a train block needs before its first step: data, splits, names that will be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+
+from specc.diagnostics import SpecError, did_you_mean, fault
+from specc.ir.graph import Graph, Node
+from specc.ir.model import Expect, Model, Train
+from specc.training.columns import Dataset, feeds_of, fitted, load
+from specc.training.expectations import unknown_metric
+from specc.training.learner import Learner
+from specc.training.loop import Material
+from specc.training.packing import elements
+from specc.training.watch import direction, metrics_watched
+
+
+def batch_inputs(*graphs: Graph) -> dict[str, Node]:
+    """The inputs and targets that the graphs read, by name."""
+    return {
+        node.attributes["name"]: node
+        for graph in graphs
+        for node in graph.inputs
+        if node.attributes["role"] in ("input", "target")
+    }
+
+
+def fitted_batch(learner: Learner, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A caller's batch for a step: every input that it reads, converted; nothing unknown."""
+    wanted = batch_inputs(learner.graph)
+    known = batch_inputs(learner.train.model.training)
+    for name in batch:
+        if name not in known:
+            raise fault(
+                "D005",
+                f"`{name}` is no input or target of `{learner.train.model.name}`",
+                expected=", ".join(known),
+                help=did_you_mean(name, known),
+            )
+    missing = [name for name in wanted if name not in batch]
+    if missing:
+        raise fault("D005", f"the step needs `{missing[0]}`", help=did_you_mean(missing[0], batch))
+    return {n: fitted(node, np.asarray(batch[n]), learner.dtype) for n, node in wanted.items()}
+
+
+def dataset_of(train: Train, split_seed: int) -> Dataset:
+    if train.data is None:
+        raise fault(
+            "D014",
+            f"the block `{train.name}` has no data to train on",
+            train.span,
+            help="name a data block in it, or feed its batches from Python: spec.trainer()",
+        )
+    return load(train.data, split_seed, set(batch_inputs(train.model.training)))
+
+
+def material_of(train: Train, dataset: Dataset, learner: Learner, evaluated: Graph) -> Material:
+    """The columns in the run's precision, after all that can be wrong with them is checked."""
+    inputs = batch_inputs(learner.graph, evaluated)
+    columns = feeds_of(dataset, inputs, learner.graph, learner.dtype)
+    watched = {clause.metric.partition(".")[0] for clause in metrics_watched(train)} - {"train"}
+    splits = [n for n in dataset.splits if n in watched | {"dev"} and n != "train"]
+    return Material(columns, dataset.splits, tuple(splits))
+
+
+def check_watched(train: Train, splits: Collection[str]) -> None:
+    """`stop`, `keep` and `plateau` read what an epoch measures."""
+    known = measured_names(train, [name for name in splits if name != "test"])
+    faults: list[SpecError] = []
+    for clause in metrics_watched(train):
+        if clause.metric not in known:
+            word = type(clause).__name__.lower().replace("patience", "stop")
+            faults.append(unknown_metric(word, clause.metric, known, clause))
+    if faults:
+        raise SpecError([each for error in faults for each in error.diagnostics])
+    for clause in (train.stop, *train.plateaus):
+        if clause is not None:
+            direction(train, clause)
+
+
+def measured_names(train: Train, splits: Collection[str]) -> set[str]:
+    model = train.model
+    names = ["loss", *(each.name for each in model.losses), *(each.name for each in model.metrics)]
+    return {f"{split}.{name}" for split in splits for name in names} | {"train.objective"}
+
+
+def counted(trains: Sequence[Train], models: Mapping[str, Model]) -> dict[str, float]:
+    """`parameters`, of the last block's model or the file's only one, and of each model by name."""
+    counts = {
+        name: float(sum(elements(each) for each in model.parameters))
+        for name, model in models.items()
+    }
+    found = {f"{name}.parameters": value for name, value in counts.items()}
+    if trains:
+        model = trains[-1].model
+        found["parameters"] = float(sum(elements(each) for each in model.parameters))
+    elif len(counts) == 1:
+        found["parameters"] = next(iter(counts.values()))
+    return found
+
+
+def split_needed(name: str, train: Train, expects: Sequence[Expect], last: bool) -> bool:
+    """Whether the end measures a split: all but train, and train where a claim reads it."""
+    if name != "train":
+        return True
+    prefixes = (f"{train.name}.train.", "train.") if last else (f"{train.name}.train.",)
+    return any(read.startswith(prefixes) for each in expects for read in each.names)

@@ -1,0 +1,237 @@
+"""A data block's columns and splits, computed; and the arrays that feed a model. Draws no batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from specc import pipeline
+from specc.diagnostics import Span, SpecError, did_you_mean, fault
+from specc.ir.graph import Graph, Node
+from specc.ir.model import Data
+from specc.ir.size import axis
+from specc.ir.types import Type
+from specc.training import bounds
+from specc.training.order import SPLIT, permutation
+from specc.training.sources import Table, read_table
+
+Columns = dict[str, np.ndarray]
+Place = tuple[Span, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The rows of a data block: its columns, float64 int64 or bool, and its splits' row numbers."""
+
+    block: Data
+    columns: Columns
+    splits: Mapping[str, np.ndarray]  # ascending int64 row numbers; "train" is always there
+    unusable: Mapping[str, str]
+
+
+def load(block: Data, seed: int, needed: set[str]) -> Dataset:
+    """Reads the source and computes what the block makes of it, and the `needed` columns."""
+    table = read_table(block)
+    types = {"row": Type("int", (axis("row"),)), **table.types}
+    splits_graph = block.splits(types)
+    made_graph = block.columns(types)
+    direct = {name for name in needed if name not in block.column_names and name in types}
+    used = direct | _column_names(splits_graph) | _column_names(made_graph)
+    source = _read(block, table, used)
+    rows = len(source["row"])
+    splits = _splits(block, splits_graph, source, rows, seed)
+    made = _made(made_graph, source, splits["train"])
+    columns = {name: source[name] for name in direct} | made
+    return Dataset(block, columns, splits, table.unusable)
+
+
+def _column_names(graph: Graph) -> set[str]:
+    return {_source_name(node) for node in graph.inputs}
+
+
+def _source_name(node: Node) -> str:
+    """A training column is read as `train.x`, from the source's x."""
+    return node.attributes["name"].removeprefix("train.")
+
+
+def _read(block: Data, table: Table, used: set[str]) -> Columns:
+    named = sorted(used - {"row"})
+    lengths = {name: table.lengths[name] for name in named} or table.lengths
+    if len(set(lengths.values())) > 1:
+        (one, first), (other, second) = _two_that_differ(lengths)
+        raise fault(
+            "D012",
+            f"columns of {table.name} have different numbers of rows",
+            block.span,
+            expected=f"{first} rows, as `{one}` has",
+            found=f"{second} rows in `{other}`",
+        )
+    rows = next(iter(lengths.values()), 0)
+    if not rows:
+        raise fault("D011", f"{table.name} has no rows", block.span)
+    columns = {name: table.readers[name]() for name in named}
+    return {"row": np.arange(rows, dtype=np.int64), **columns}
+
+
+def _two_that_differ(lengths: Mapping[str, int]) -> list[tuple[str, int]]:
+    pairs = list(lengths.items())
+    return [pairs[0], next(pair for pair in pairs if pair[1] != pairs[0][1])]
+
+
+def _splits(
+    block: Data, graph: Graph, source: Columns, rows: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Boolean splits take their rows, ratios share the shuffled others, the rest is train."""
+    owner = np.full(rows, -1, dtype=np.int64)  # the place of a row's split in `names`
+    names = list(dict.fromkeys([*block.split_names, *block.ratios, "train"]))
+    masks = _run(graph, {node: source[_source_name(node)] for node in graph.inputs})
+    for name, mask in masks.items():
+        taken = mask & (owner >= 0)
+        if taken.any():
+            row = int(np.argmax(taken))
+            raise fault(
+                "D010",
+                f"the splits `{names[owner[row]]}` and `{name}` overlap",
+                block.span,
+                found=f"{int(taken.sum())} rows in both, the first is row {row}",
+                help=f"exclude one: split {name} = ... and not (...)",
+            )
+        owner[mask] = names.index(name)
+    free = np.flatnonzero(owner < 0)
+    shuffled = free[permutation(len(free), seed, 0, SPLIT)] if block.ratios else free
+    share, start = 0.0, 0
+    for name, ratio in block.ratios.items():
+        share += ratio
+        stop = min(len(free), round(len(free) * share))
+        owner[shuffled[start:stop]] = names.index(name)
+        start = stop
+    owner[owner < 0] = names.index("train")
+    splits = {name: np.flatnonzero(owner == place) for place, name in enumerate(names)}
+    for name, members in splits.items():
+        if not len(members):
+            raise fault("D011", f"no row is in the split `{name}`", block.span)
+    return splits
+
+
+def _made(graph: Graph, source: Columns, train: np.ndarray) -> Columns:
+    training = graph.taking("train").values()
+    feeds = {node: source[_source_name(node)] for node in graph.inputs}
+    for node in training:
+        feeds[node] = feeds[node][train]
+    return _run(graph, feeds)
+
+
+def _run(graph: Graph, feeds: Mapping[Node, np.ndarray]) -> Columns:
+    """Columns are computed in float64, whatever the run's precision: they are rounded once."""
+    if not graph.outputs:
+        return {}
+    program = pipeline.compile(pipeline.lower(graph), "float64")
+    return dict(program({node.attributes["name"]: value for node, value in feeds.items()}))
+
+
+# ── what a model is fed ──────────────────────────────────────────────────────────────────────────
+def feeds_of(dataset: Dataset, inputs: Mapping[str, Node], graph: Graph, dtype: str) -> Columns:
+    """One array an input, in the run's precision; all that doesn't fit is reported at once."""
+    faults: list[SpecError] = []
+    feeds: Columns = {}
+    for name, node in inputs.items():
+        try:
+            feeds[name] = fitted(node, _column(dataset, node), dtype)
+        except SpecError as error:
+            faults.append(error)
+    if faults:
+        raise SpecError([each for error in faults for each in error.diagnostics])
+    bounds.check(graph, feeds, dataset.block.span)
+    return feeds
+
+
+def _column(dataset: Dataset, node: Node) -> np.ndarray:
+    name = node.attributes["name"]
+    if name in dataset.columns:
+        return dataset.columns[name]
+    why = dataset.unusable.get(name, "")
+    raise fault(
+        "D005",
+        f"the data `{dataset.block.name}` has no column for the {node.attributes['role']} `{name}`",
+        (node.origin.span, "needs a column") if node.origin.span else None,
+        (dataset.block.span, "the data") if dataset.block.span else None,
+        found=f"the source's `{name}` is no column: {why}" if why else "",
+        help=did_you_mean(name, dataset.columns)
+        or f"make one in the data block: {name} = ... (columns: {', '.join(dataset.columns)})",
+    )
+
+
+def fitted(node: Node, values: np.ndarray, dtype: str) -> np.ndarray:
+    """`values` for an input: int and bool become float, all else that differs is a D code."""
+    name, wanted = node.attributes["name"], node.type
+    place = (node.origin.span, "declared here") if node.origin.span else None
+    found = _dtype_of(values)
+    allowed = {"float": ("float", "int", "bool"), "float64": ("float", "int", "bool")}
+    if found not in allowed.get(wanted.dtype, (wanted.dtype,)):
+        raise fault(
+            "D006",
+            f"`{name}` can't take a column of {found}",
+            place,
+            expected=wanted.dtype,
+            found=found,
+            help=f"convert it in the data block: {name} = int(...)"
+            if wanted.dtype == "int"
+            else "",
+        )
+    _check_shape(node, values, place)
+    if wanted.dtype in ("float", "float64"):
+        _check_finite(name, values, place)
+    to = dtype if wanted.dtype == "float" else ARRAYS[wanted.dtype]
+    return np.ascontiguousarray(values, dtype=to)
+
+
+ARRAYS = {"float64": "float64", "int": "int64", "bool": "bool"}
+KINDS = {"f": "float", "i": "int", "u": "int", "b": "bool"}
+
+
+def _dtype_of(values: np.ndarray) -> str:
+    return KINDS.get(values.dtype.kind, str(values.dtype))
+
+
+def _check_shape(node: Node, values: np.ndarray, place: Place) -> None:
+    name, shape = node.attributes["name"], node.type.shape
+    found = f"{_dtype_of(values)}[{', '.join(['rows', *map(str, values.shape[1:])])}]"
+    if not shape or values.ndim != len(shape):
+        raise fault(
+            "D007",
+            f"`{name}` takes {len(shape)} axes, the first of them the example's",
+            place,
+            expected=str(node.type),
+            found=f"{found}, {values.ndim} axes",
+        )
+    for at, (extent, length) in enumerate(zip(shape[1:], values.shape[1:], strict=True), start=1):
+        if isinstance(extent, int) and extent != length:
+            raise fault(
+                "D007",
+                f"axis {at} of `{name}` has another length",
+                place,
+                expected=str(node.type),
+                found=found,
+            )
+
+
+def _check_finite(name: str, values: np.ndarray, place: Place) -> None:
+    if values.dtype.kind != "f":
+        return
+    with np.errstate(invalid="ignore", over="ignore"):
+        if np.isfinite(np.add.reduce(values, axis=None)):
+            return  # a sum is finite only where every number is
+    wrong = ~np.isfinite(values).reshape(len(values), -1)
+    rows = np.flatnonzero(wrong.any(axis=1))
+    if len(rows):
+        row = int(rows[0])
+        value = values.reshape(len(values), -1)[row][wrong[row]][0]
+        raise fault(
+            "D008",
+            f"`{name}` has numbers that are missing or infinite",
+            place,
+            found=f"{int(wrong.sum())} in {len(rows)} rows; the first, {value}, is in row {row}",
+            help="replace them in the data block, or leave their rows out of the file",
+        )

@@ -1,0 +1,242 @@
+"""What a train block's step reads and writes, and the step itself. Knows no data, epoch or file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+
+import numpy as np
+
+from specc import pipeline
+from specc.diagnostics import fault
+from specc.ir.graph import Graph
+from specc.ir.model import Train, Variable
+from specc.ir.size import Axis, Size, evaluate
+from specc.ir.types import Type
+from specc.training.initial import Initials, array_dtype, arrays_of, flat_views, static
+from specc.training.packing import Group, groups_of, packed
+
+Arrays = dict[str, np.ndarray]
+
+
+class Learner:
+    """The arrays of a training by name, and the two programs that change them.
+
+    Parameters are views of one flat vector, their gradients of another; the update is in place.
+    """
+
+    def __init__(self, train: Train, *, seed: int, dtype: str) -> None:
+        self.train, self.seed, self.dtype = train, seed, dtype
+        self.steps = 0  # updates made
+        self.scale = np.ones(())  # what the plateaus make of the learning rate
+        self._key = np.array([seed, 0], dtype=np.int64)
+        self._step = np.zeros(())
+        self._initials = Initials(seed)
+        self.graph = pipeline.training_graph(train)
+        self.objective = pipeline.compile(self.graph, dtype)
+        self._groups = groups_of(train)
+        update = pipeline.update_graph(packed(train, self._groups))
+        changed = [*update.taking("parameter"), *update.taking("moment")]
+        self.update = pipeline.compile(update, dtype, updates={name: name for name in changed})
+        self._make_parameters()
+        self._make_states(update)
+        self._wire(update)
+
+    def _make_parameters(self) -> None:
+        """The trained ones come first, group by group, so that gradients lie at the same places."""
+        variables = [each for group in self._groups for each in group.members]
+        trained = {each.name: each.type for each in variables}
+        types = trained | {each.name: each.type for each in self.train.model.parameters}
+        self._flat, self.parameters = flat_views(types, self.dtype)
+        gradients = {f"gradient.{name}": type for name, type in trained.items()}
+        self._flat_gradient, self.gradients = flat_views(gradients, self.dtype)
+        for each in self.train.model.parameters:
+            self.parameters[each.name][...] = self._initials.value(each)
+
+    def _make_states(self, update: Graph) -> None:
+        model = self.train.model
+        self.moments: Arrays = {}
+        for group in self._groups:
+            assert group.optimizer is not None, f"update refuses {group.name}"
+            states = group.optimizer.update(group.type).states
+            made = arrays_of(states, self._initials, self.dtype)
+            self.moments |= {f"{group.name}:{name}": values for name, values in made.items()}
+        taken = {name: node.type for name, node in update.named("average").items()}
+        _, self.averages = flat_views(taken, self.dtype)
+        self.begin_averages()
+        self.states = arrays_of(model.states, self._initials, self.dtype)
+        self.streams = Streams(model.streams, self._initials, self.dtype)
+        self.begin_pass()
+
+    def _wire(self, update: Graph) -> None:
+        """Which arrays each program is fed: always the same ones, so wired once."""
+        own = {**self.parameters, **self.states, "key": self._key, "step": self._step}
+        wanted = {node.attributes["name"] for node in self.graph.inputs}
+        self._feeds = {name: values for name, values in own.items() if name in wanted}
+        offered = {
+            **self._by_group(self._flat, ""),
+            **self._by_group(self._flat_gradient, "gradient."),
+            **self.moments,
+            "step": self._step,
+            "scale": self.scale,
+        }
+        wanted = [node.attributes["name"] for node in update.inputs]
+        self._update_feeds = {name: offered[name] for name in wanted}
+        self._next_states = [name for name in self.graph.named("state") if name in self.states]
+        self._reported = [*self.graph.named("loss"), *self.graph.named("metric")]
+
+    def _by_group(self, flat: np.ndarray, prefix: str) -> Arrays:
+        views: Arrays = {}
+        start = 0
+        for group in self._groups:
+            shape = static(group.type)
+            count = math.prod(shape)
+            views[f"{prefix}{group.name}"] = flat[start : start + count].reshape(shape)
+            start += count
+        return views
+
+    # ── a step ───────────────────────────────────────────────────────────────────────────────────
+    def step(self, batch: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """One update on a batch; its losses and metrics.
+
+        Raises:
+            SpecError: R101 before anything has changed, if the loss or a gradient isn't finite;
+                R102 if the update made a parameter that isn't.
+        """
+        self._key[1] = self.steps
+        self._step[...] = self.steps
+        lengths = lengths_of(self.graph, batch)
+        streams = self.streams.at(lengths)
+        feeds = {**self._feeds, **self.metric_states, **streams, **batch}
+        results = self.objective.run(feeds, out=self.gradients)
+        reported = {name: float(results[name]) for name in self._reported}
+        if not (np.isfinite(reported["objective"]) and self._gradients_finite()):
+            from specc.training.nonfinite import explain
+
+            raise explain(self.train, self.graph, self.dtype, feeds, self.steps)
+        for name in self._next_states:
+            np.copyto(self.states[name], results[name])
+        for name, values in self.metric_states.items():
+            np.copyto(values, results[name])
+        self.streams.take(results)
+        self.update.run(self._update_feeds, out=self.averages)
+        self.steps += 1
+        if not np.isfinite(np.add.reduce(self._flat)):
+            self._check_parameters()
+        return reported
+
+    def _gradients_finite(self) -> bool:
+        # A sum of finite numbers may overflow, so only a finite sum is an answer.
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = np.add.reduce(self._flat_gradient)
+        return bool(np.isfinite(total) or np.isfinite(self._flat_gradient).all())
+
+    def _check_parameters(self) -> None:
+        for name, values in self.parameters.items():
+            if not np.isfinite(values).all():
+                variable = next(v for v in self.train.model.parameters if v.name == name)
+                raise fault(
+                    "R102",
+                    f"the update of step {self.steps} made numbers in `{name}` that are not finite",
+                    (variable.span, "this parameter") if variable.span else None,
+                    help="a smaller lr, or clip norm(1.0), keeps the steps within bounds",
+                )
+
+    def begin_pass(self) -> None:
+        """Streams and the metrics' own states begin anew with each pass over the data."""
+        self.streams.reset()
+        variables = [state for metric in self.train.model.metrics for state in metric.states]
+        wanted = self.graph.taking("metric_state")
+        carried = [each for each in variables if each.name in wanted]
+        self.metric_states = arrays_of(carried, self._initials, self.dtype)
+
+    def begin_averages(self) -> None:
+        """An average that an optimizer keeps begins at the parameters."""
+        groups = self._by_group(self._flat, "average.")
+        for name, values in self.averages.items():
+            np.copyto(values, groups[name])
+
+    def weights(self) -> Arrays:
+        """What evaluation uses and files keep: averages where an optimizer has them, and states."""
+        averaged = self._members(self.averages, lambda group: f"average.{group.name}")
+        return {**self.parameters, **averaged, **self.states}
+
+    def optimizer_states(self) -> Arrays:
+        """The optimizers' states by `parameter:state`, views of the packed ones."""
+        names = {name.rpartition(":")[2] for name in self.moments}
+        return {
+            f"{parameter}:{state}": values
+            for state in sorted(names)
+            for parameter, values in self._members(
+                self.moments, lambda group, state=state: f"{group.name}:{state}"
+            ).items()
+        }
+
+    def _members(self, packed_arrays: Arrays, name_of: Callable[[Group], str]) -> Arrays:
+        """Each parameter's part of what groups hold."""
+        views: Arrays = {}
+        for group in self._groups:
+            values = packed_arrays.get(name_of(group))
+            if values is None:
+                continue
+            start = 0
+            for each in group.members:
+                stop = start + self.parameters[each.name].size
+                whole = values.shape != group.type.shape or len(group.members) == 1
+                part = values if whole else values[start:stop]
+                fits = part.size == self.parameters[each.name].size
+                views[each.name] = part.reshape(static(each.type)) if fits else part
+                start = stop
+        return views
+
+    def digest(self) -> str:
+        """What the two programs compute, as one short text: equal where a resumed run goes on."""
+        return sha256(f"{self.objective.source}\n{self.update.source}".encode()).hexdigest()[:32]
+
+
+class Streams:
+    """Carried states with a dynamic axis, made when a batch tells their lengths."""
+
+    def __init__(self, variables: tuple[Variable, ...], initials: Initials, dtype: str) -> None:
+        self.variables, self.initials, self.dtype = variables, initials, dtype
+        self.values: Arrays = {}
+
+    def reset(self) -> None:
+        self.values.clear()
+
+    def at(self, lengths: Mapping[str, int]) -> Arrays:
+        """The streams for a batch; one of other lengths begins anew."""
+        for each in self.variables:
+            shape = _shape(each.type, lengths)
+            value = self.values.get(each.name)
+            if value is None or value.shape != shape:
+                first = self.initials.value(each, lengths)
+                kind = array_dtype(each.type.dtype, self.dtype)
+                self.values[each.name] = np.array(np.broadcast_to(first, shape), dtype=kind)
+        return self.values
+
+    def take(self, results: Mapping[str, np.ndarray]) -> None:
+        for name, value in self.values.items():
+            np.copyto(value, results[name])
+
+
+def _shape(type: Type, lengths: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(evaluate(extent, lengths) for extent in type.shape)
+
+
+def lengths_of(graph: Graph, batch: Mapping[str, np.ndarray]) -> dict[str, int]:
+    """The lengths of the dynamic axes that a batch's arrays show."""
+    lengths: dict[str, int] = {}
+    for node in graph.inputs:
+        values = batch.get(node.attributes["name"])
+        if values is None:
+            continue
+        for extent, length in zip(node.type.shape, values.shape, strict=False):
+            if isinstance(extent, Size) and len(extent.terms) == 1:
+                (monomial, factor), *_ = extent.terms
+                if factor == 1 and len(monomial) == 1 and monomial[0][1] == 1:
+                    (atom, _), *_ = monomial
+                    if isinstance(atom, Axis):
+                        lengths[atom.name] = length
+    return lengths

@@ -1,0 +1,96 @@
+"""Where a NaN or an infinity came from: the first value that isn't finite though its inputs are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from specc import pipeline
+from specc.diagnostics import SpecError, fault
+from specc.ir.graph import Graph, Node, Output, toposort
+from specc.ir.model import Train
+
+
+def explain(
+    train: Train, graph: Graph, dtype: str, feeds: Mapping[str, np.ndarray], step: int
+) -> SpecError:
+    """Runs the step once more with every value shown, and follows the fault to where it began.
+
+    A value may be infinite and harmless (the -inf of a mask), so only those are followed that the
+    loss or a gradient depends on through values that aren't finite either.
+    """
+    nodes = [node for node in toposort(graph.results) if node.dtype in ("float", "float64")]
+    shown = tuple(Output(f"value.{at}", "observed", node) for at, node in enumerate(nodes))
+    program = pipeline.compile(replace(graph, outputs=shown), dtype)
+    with np.errstate(all="ignore"):
+        results = program.run(feeds)
+    wrong = {
+        id(node): np.asarray(results[f"value.{at}"])
+        for at, node in enumerate(nodes)
+        if not np.isfinite(results[f"value.{at}"]).all()
+    }
+    ends = [o for o in graph.outputs if o.role in ("loss", "gradient") and id(o.node) in wrong]
+    culprit = first_cause([output.node for output in ends], wrong)
+    named = ", ".join(f"`{output.name}`" for output in ends[:4]) or "the gradient"
+    if culprit is None:
+        return fault("R101", f"{named} is not finite in step {step}", train.span, help=ADVICE)
+    values = wrong[id(culprit)]
+    kind = "NaN" if np.isnan(values).any() else "infinite"
+    count = int((~np.isfinite(values)).sum())
+    source = culprit.origin
+    what = f"`{source.name}`" if source.name else f"a value of `{culprit.op.name}`"
+    layer = f" in the layer `{source.scope}`" if source.scope else ""
+    before = "\n".join(["its inputs are finite:", *_inputs(culprit, results, nodes)])
+    return fault(
+        "R101",
+        f"{what}{layer} is {kind} in step {step}; no parameter was changed by that step",
+        (source.span, f"{count} of {values.size} values of this {culprit.op.name}")
+        if source.span
+        else None,
+        found=f"{kind} values, and so in {named}; {before}",
+        help=ADVICE,
+    )
+
+
+ADVICE = (
+    "the checkpoint before it is kept; try a smaller lr, clip norm(1.0), or guard the operation"
+)
+
+
+def first_cause(ends: list[Node], wrong: Mapping[int, np.ndarray]) -> Node | None:
+    """Of the values that led to `ends`, the first in topological order with only finite inputs."""
+    seen: set[int] = set()
+    stack = list(ends)
+    candidates: list[Node] = []
+    while stack:
+        node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        before = [each for each in node.inputs if id(each) in wrong]
+        meant = all(_is_constant(each) for each in before)
+        if meant and not _is_constant(node):
+            candidates.append(node)
+        stack.extend(before)
+    order = {id(node): at for at, node in enumerate(toposort(ends))}
+    candidates.sort(key=lambda node: order[id(node)])
+    return candidates[0] if candidates else None
+
+
+def _is_constant(node: Node) -> bool:
+    while node.op.name in ("broadcast", "reshape", "cast"):
+        node = node.inputs[0]
+    return node.op.name == "constant"
+
+
+def _inputs(node: Node, results: Mapping[str, np.ndarray], nodes: list[Node]) -> list[str]:
+    place = {id(each): at for at, each in enumerate(nodes)}
+    lines: list[str] = []
+    for each in node.inputs:
+        if id(each) in place and not _is_constant(each):
+            values = np.asarray(results[f"value.{place[id(each)]}"])
+            span = f"{values.min():.6g} to {values.max():.6g}" if values.size else "empty"
+            lines.append(f"  {each.origin.name or each.op.name}: {each.type}, {span}")
+    return lines

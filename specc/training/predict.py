@@ -1,0 +1,235 @@
+"""A model run forward on given arrays, and written as a program of its own. Trains nothing."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from specc import pipeline
+from specc.diagnostics import did_you_mean, fault
+from specc.ir.graph import Graph
+from specc.ir.model import Model, Spec
+from specc.training import folder as run_folder
+from specc.training.blocks import batch_inputs, counted
+from specc.training.columns import fitted
+from specc.training.expectations import check_names, judge
+from specc.training.files import check_file, write_atomically
+from specc.training.initial import Initials, array_dtype
+from specc.training.progress import Progress
+from specc.training.results import Result
+from specc.training.sources import read_npz
+from specc.training.tensors import Arrays, assign, read_tensors
+
+if TYPE_CHECKING:
+    from specc.training.run import Options
+
+
+class Forward:
+    """A model's outputs as a function of its inputs, with weights by seed or given.
+
+    `forward(image=x)["logits"]`: inputs are converted as a data block's columns are, results are
+    the caller's own. States with a dynamic axis begin anew at each call.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        dtype: str = "float32",
+        seed: int = 0,
+        weights: Mapping[str, np.ndarray] | str | Path | None = None,
+    ) -> None:
+        self.model, self.dtype, self.seed = model, dtype, seed
+        self.graph: Graph = pipeline.lower(pipeline.forward(model))
+        self.program = pipeline.compile(self.graph, dtype)
+        self.weights = initial_weights(model, seed, dtype)
+        if weights is not None:
+            load_weights(self.weights, weights)
+
+    @property
+    def source(self) -> str:
+        """The Python text of the program."""
+        return self.program.source
+
+    def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        from specc.training.learner import Streams, lengths_of
+
+        batch = self._fitted(inputs)
+        streams = Streams(self.model.streams, Initials(self.seed), self.dtype)
+        carried = streams.at(lengths_of(self.graph, batch))
+        key = np.array([self.seed, 0], dtype=np.int64)
+        offered = {**self.weights, **carried, **batch, "key": key, "step": np.zeros(())}
+        names = {node.attributes["name"] for node in self.graph.inputs}
+        return dict(self.program({n: values for n, values in offered.items() if n in names}))
+
+    def _fitted(self, inputs: Mapping[str, np.ndarray]) -> Arrays:
+        wanted = batch_inputs(self.graph)
+        for name in wanted:
+            if name not in inputs:
+                raise fault(
+                    "D005",
+                    f"the input `{name}` is not given",
+                    wanted[name].origin.span,
+                    help=did_you_mean(name, inputs),
+                )
+        known = self.model.inference.taking("input").keys() | wanted.keys()
+        for name in inputs:
+            if name not in known:
+                raise fault(
+                    "D005",
+                    f"`{name}` is no input of `{self.model.name}`",
+                    expected=", ".join(known),
+                    help=did_you_mean(name, known),
+                )
+        return {n: fitted(node, np.asarray(inputs[n]), self.dtype) for n, node in wanted.items()}
+
+
+def initial_weights(model: Model, seed: int, dtype: str) -> dict[str, np.ndarray]:
+    """Parameters and states of fixed shape as a training with this seed begins them."""
+    initials = Initials(seed)
+    return {
+        each.name: np.array(initials.value(each), dtype=array_dtype(each.type.dtype, dtype))
+        for each in (*model.parameters, *model.states)
+    }
+
+
+def load_weights(
+    weights: Mapping[str, np.ndarray], given: Mapping[str, np.ndarray] | str | Path
+) -> None:
+    """Copies weights from a file or a mapping into arrays of the same names."""
+    if isinstance(given, str | Path):
+        assign(weights, read_tensors(Path(given))[0], f"`{given}`")
+    else:
+        assign(weights, {n: np.asarray(v) for n, v in given.items()}, "the given weights")
+
+
+def chosen_model(spec: Spec, name: str | None = None) -> Model:
+    """The named model; without a name that of the last train block, or the file's only one."""
+    if name is not None:
+        if name not in spec.models:
+            raise fault(
+                "R113",
+                f"the file has no model `{name}`",
+                expected=", ".join(spec.models),
+                help=did_you_mean(name, spec.models),
+            )
+        return spec.models[name]
+    if spec.trains:
+        return spec.trains[-1].model
+    if len(spec.models) != 1:
+        raise fault(
+            "R113",
+            "which model to run isn't said",
+            found=f"{len(spec.models)} models: {', '.join(spec.models)}" if spec.models else "none",
+            help="a file that is run without a train block has one model",
+        )
+    return next(iter(spec.models.values()))
+
+
+def predict(
+    path: str | Path,
+    *,
+    weights: str | Path | None,
+    inputs: str | Path,
+    output: str | Path | None = None,
+    overrides: Mapping[str, str] | None = None,
+    model: str | None = None,
+    backend: str = "numpy",
+    dtype: str | None = None,
+) -> dict[str, np.ndarray]:
+    """A model's outputs for the arrays of an .npz file, written to another if `output` is given.
+
+    Raises:
+        SpecError: for a fault in the spec, the weights or the inputs.
+    """
+    pipeline.check_options(backend, dtype or "float32", None)
+    spec = pipeline.build(path, overrides)
+    forward = Forward(chosen_model(spec, model), dtype=dtype or "float32", weights=weights)
+    outputs = forward(**read_inputs(inputs, forward.graph))
+    if output is not None:
+        write_npz(Path(output), outputs)
+    return outputs
+
+
+def read_inputs(path: str | Path, graph: Graph) -> Arrays:
+    """The arrays of an .npz that the graph takes."""
+    where = Path(path)
+    check_file(where, "D001", "input file")
+    table = read_npz(where, None)
+    names = [name for name in batch_inputs(graph) if name in table.readers]
+    missing = [n for n in batch_inputs(graph) if n in table.unusable]
+    if missing:
+        raise fault("D006", f"`{missing[0]}` in `{path}`: {table.unusable[missing[0]]}")
+    if not names:
+        return {name: table.readers[name]() for name in table.readers}
+    return {name: table.readers[name]() for name in names}
+
+
+def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    content = io.BytesIO()
+    np.savez(content, **arrays)  # type: ignore[arg-type]
+    write_atomically(path, content.getvalue())
+
+
+def run_forward(spec: Spec, options: Options, progress: Progress) -> Result:
+    """A file without train: outputs for the given inputs, and the claims that need no run."""
+    counts = counted(spec.trains, spec.models)
+    check_names(spec.expects, counts)
+    result = Result(metrics=dict(counts))
+    if options.inputs is None and not spec.expects:
+        raise fault(
+            "R112",
+            f"`{spec.path}` has no train block and no inputs are given, so there is nothing to run",
+            help="add `train { ... }`, or give the model's inputs with --input X.npz",
+        )
+    if options.inputs is not None:
+        forward = Forward(
+            chosen_model(spec),
+            dtype=options.dtype or "float32",
+            seed=options.seed or 0,
+            weights=options.weights,
+        )
+        result.outputs = forward(**read_inputs(options.inputs, forward.graph))
+        result.parameters = forward.weights
+        for name, value in result.outputs.items():
+            progress.say(f"{name}: {value.dtype}[{', '.join(map(str, value.shape))}]")
+        if options.save:
+            out = options.out
+            fresh = run_folder.new_folder(spec.path) if out is None else Path(out)
+            result.folder = run_folder.given_folder(fresh)
+            write_npz(result.folder / "outputs.npz", result.outputs)
+    result.verdicts = judge(spec.expects, counts)
+    for verdict in result.verdicts:
+        progress.say(str(verdict))
+    if result.folder is not None:
+        progress.say(f"results in {result.folder}")
+    return result
+
+
+def export(
+    path: str | Path,
+    *,
+    to: str,
+    output: str | Path,
+    weights: str | Path | None = None,
+    overrides: Mapping[str, str] | None = None,
+    model: str | None = None,
+    dtype: str | None = None,
+) -> Path:
+    """Writes a model's program, which runs without specc; weights go beside it as .npz.
+
+    Raises:
+        SpecError: for a fault in the spec or the weights, or a format that isn't there.
+    """
+    pipeline.check_options(to, dtype or "float32", None)
+    spec = pipeline.build(path, overrides)
+    forward = Forward(chosen_model(spec, model), dtype=dtype or "float32", weights=weights)
+    where = Path(output)
+    write_atomically(where, forward.source.encode())
+    if weights is not None:
+        write_npz(where.with_suffix(".npz"), forward.weights)
+    return where
