@@ -15,6 +15,7 @@ from specc.language.tables import END, Tables
 CONTINUES = frozenset(", = -> + - * / // % @ ^ == != < <= > >= and or".split())
 # After one of these no name can stand, so that `on` and `import` are keywords there.
 OPERANDS = frozenset("NAME PRIMED NUMBER STRING INDEX ) ] true false none".split())
+HEAD = frozenset({"DOC", "COMMENT", "NEWLINE", "language", "NUMBER"})  # before a file's items
 INNER = frozenset({"on", "list"})  # keywords that begin no statement
 
 # What follows a word that is a name although it looks like a keyword.
@@ -125,7 +126,7 @@ class _Lines:
         self.chain = 0  # the depth of the block that closed last
         self._statement = 0  # where in the tokens the present statement begins
         self._hoisted: list[tuple[str, int]] = []  # comments within it
-        self._file_doc = False  # it was seen, or it is too late for one
+        self._file_doc = False  # the file's first doc was seen, be it the file's or an item's
 
     def deepen(self) -> None:
         if sum(self.blocks) + self.brackets > limits.NESTING.value:
@@ -167,7 +168,6 @@ class _Lines:
         if last == "{":
             tokens.values[-1] = trailing
         elif last:
-            self._file_doc = self._file_doc or last == "DOC"
             at = tokens.ends[-1]
             if len(kinds) - self._statement > limits.EXPRESSION.value:
                 tokens.deep = True
@@ -195,9 +195,10 @@ class _Lines:
 
     def _ends_file_doc(self, gap: list[tuple[str, int, int]], kind: str) -> bool:
         """A doc at the head of a file, followed by a blank line, another doc or nothing."""
-        if self._file_doc or not set(self.tokens.kinds) <= {
-            "DOC", "COMMENT", "NEWLINE", "language", "NUMBER"
-        }:  # fmt: skip
+        if self._file_doc:
+            return False
+        self._file_doc = True
+        if not HEAD.issuperset(self.tokens.kinds):
             return False
         if kind in ("DOC", END):
             return True

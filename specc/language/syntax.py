@@ -297,3 +297,16 @@ class Module(Node):
     items: tuple[Item, ...]
     span: Span = NOWHERE
     header: tuple[Remark, ...] = ()  # the comments before `language` and the doc
+
+
+def stand_apart(previous: Item, following: Item) -> bool:
+    """Whether a blank line always stands between two items, so that it says nothing.
+
+    A definition in braces stands apart; a comment may belong to what follows it. Between other
+    items a blank line is the author's, and kept as an empty `Remark`.
+    """
+    return _in_braces(previous) or (_in_braces(following) and not isinstance(previous, Remark))
+
+
+def _in_braces(item: Item) -> bool:
+    return isinstance(item, Definition) and item.expression is None

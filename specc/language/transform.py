@@ -7,7 +7,7 @@ then the values. Faults that the grammar can't see are reported here, and the tr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from specc import limits
 from specc.diagnostics import Diagnostic, Report, Source, Span, labels
@@ -50,6 +50,7 @@ from specc.language.syntax import (
     Target,
     TypeExpression,
     Unary,
+    stand_apart,
 )
 
 LITERALS = {"true": True, "false": False, "none": None}
@@ -57,16 +58,12 @@ ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
 LARGEST = 1.7976931348623157e308
 
 
-class Language:
-    """`language 1` among the items, until the module takes it."""
+class _Head(NamedTuple):
+    """`language 1`, or the file's doc, among the items until the module takes it."""
 
-    def __init__(self, version: int, span: Span) -> None:
-        self.version, self.span = version, span
-
-
-class FileDoc:
-    def __init__(self, text: str, span: Span) -> None:
-        self.text, self.span = text, span
+    said: int | str
+    remark: str
+    span: Span
 
 
 Block = tuple[str, tuple[Statement, ...]]  # the comment after its `{`, and what it holds
@@ -93,31 +90,32 @@ class Transform:
     def module(self, start: int, end: int, items: Sequence[Any] = ()) -> Module:
         language: int | None = None
         doc = ""
-        header: list[Remark] = []
+        header: list[Remark] = []  # comments before `language` and the doc, or at their lines' ends
         kept: list[Item] = []
         for item in items:
-            if isinstance(item, Language):
-                language = item.version
-            elif isinstance(item, FileDoc):
-                doc = item.text
-            else:
+            if not isinstance(item, _Head):
                 kept.append(item)
                 continue
-            header += [each for each in kept if isinstance(each, Remark)]
+            if isinstance(item.said, int):
+                language = item.said
+            else:
+                doc = item.said
+            header += [each for each in kept if isinstance(each, Remark) and each.text]
+            header += [Remark(item.remark, item.span)] if item.remark else []
             kept.clear()
         return Module(
             language,
             doc,
             _spaced(kept),
             self._span(0, len(self.source.text)),
-            header=_spaced(header),
+            tuple(header),
         )
 
-    def language(self, start: int, end: int, version: str, remark: str) -> Language:
-        return Language(int(version), self._span(start, end))
+    def language(self, start: int, end: int, version: str, remark: str) -> _Head:
+        return _Head(int(version), remark, self._span(start, end))
 
-    def file_doc(self, start: int, end: int, text: str, remark: str) -> FileDoc:
-        return FileDoc(clean_doc(text), self._span(start, end))
+    def file_doc(self, start: int, end: int, text: str, remark: str) -> _Head:
+        return _Head(clean_doc(text), remark, self._span(start, end))
 
     def file(self, start: int, end: int, text: str) -> tuple[str, Span]:
         return self._text(start, text), self._span(start, end)
@@ -492,5 +490,16 @@ def clean_doc(quoted: str | None) -> str:
     return "\n".join([*lines[:1], *(line[common:].rstrip() for line in lines[1:])])
 
 
-def _spaced(items: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(items)
+def _spaced(items: Sequence[Item]) -> tuple[Item, ...]:
+    """A file's items without the blank lines that say nothing."""
+    kept: list[Item] = []
+    blank: Remark | None = None
+    for item in items:
+        if isinstance(item, Remark) and not item.text:
+            blank = item
+            continue
+        if blank is not None and kept and not stand_apart(kept[-1], item):
+            kept.append(blank)
+        blank = None
+        kept.append(item)
+    return tuple(kept)
