@@ -1,0 +1,5 @@
+"""NumPy: graphs as readable source over a plan of buffers, which runs with NumPy alone."""
+
+from specc.backends.numpy.program import Program, compile, export
+
+__all__ = ["Program", "compile", "export"]

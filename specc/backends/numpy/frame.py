@@ -1,0 +1,83 @@
+"""The frame of a generated module, written as a program that reads nothing and gives nothing.
+
+Imports NumPy alone. A generated module has tables and functions of these names, and its own copy of
+what is marked as carried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from specc.backends.numpy.runtime import Bindings
+
+INPUTS: tuple[tuple[str, str, Any, int], ...] = ()  # name, role, dtype, rank
+OUTPUTS: tuple[str, ...] = ()
+AXES: tuple[tuple[int, int, int, int], ...] = ()  # an input, its axis, offset and factor
+
+
+def shapes() -> tuple[tuple[int, ...], ...]:
+    """The inputs' shapes for these sizes."""
+    return ()
+
+
+def capacities() -> tuple[int, ...]:
+    """How many bytes each slot needs for these sizes."""
+    return ()
+
+
+def bind(slots: Sequence[np.ndarray]) -> Any:
+    """Cuts the buffers for these sizes; gives the function over them, and where its outputs go."""
+    return lambda inputs, outputs: (), ()
+
+
+# what a module carries
+ACCEPTED = {"f": "fiub", "i": "iub", "b": "b"}  # an input's kind: the kinds that become it
+ROLES = ("parameter", "state")  # of the inputs that are weights
+
+
+def bound_axes(axes: Sequence[tuple[int, int, int, int]], shapes: Any) -> tuple[int, ...]:
+    """Each dynamic axis, read off an input: (input, its axis, offset, factor) a row."""
+    return tuple([(shapes[i][axis] - offset) // factor for i, axis, offset, factor in axes])
+
+
+def predict(weights: Mapping[str, Any], /, **inputs: Any) -> dict[str, np.ndarray]:
+    """Runs the program once: weights by name (as `numpy.load` gives them), inputs by name."""
+    return Program(weights)(**inputs)
+
+
+class Program:
+    """The program over one set of weights: `Program(weights)(image=...)["logits"]`."""
+
+    inputs = INPUTS
+    outputs = OUTPUTS
+    parameters = tuple(name for name, role, *_ in INPUTS if role in ROLES)
+
+    def __init__(self, weights: Mapping[str, Any]) -> None:
+        self.weights = {name: weights[name] for name in self.parameters}
+        self.bindings = Bindings(capacities, bind)
+
+    def __call__(self, /, **inputs: Any) -> dict[str, np.ndarray]:
+        """The outputs by name, as arrays of the caller's own."""
+        given = {**self.weights, **inputs}
+        names = [name for name, *_ in INPUTS]
+        if given.keys() != set(names):
+            raise TypeError(f"expected {names}, got {sorted(given)}")
+        arrays: list[np.ndarray] = []
+        for name, _, dtype, rank in INPUTS:
+            array = np.asarray(given[name])
+            if array.dtype.kind not in ACCEPTED[np.dtype(dtype).kind]:
+                raise TypeError(f"{name} holds {array.dtype}, not {np.dtype(dtype)}")
+            if array.ndim != rank:
+                raise ValueError(f"{name} has {array.ndim} axes, not {rank}")
+            arrays.append(np.ascontiguousarray(array, dtype).reshape(array.shape))
+        found = [array.shape for array in arrays]
+        sizes = bound_axes(AXES, found)
+        for name, shape, wanted in zip(names, found, shapes(*sizes), strict=True):
+            if shape != wanted:
+                raise ValueError(f"{name} has the shape {shape}, not {wanted}")
+        run, results = self.bindings(sizes)
+        made = run(arrays, results)
+        return {name: np.array(each) for name, each in zip(OUTPUTS, made, strict=True)}

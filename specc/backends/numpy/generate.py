@@ -1,0 +1,283 @@
+"""From a graph to the source of a module that runs it with NumPy alone. Runs nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from specc.backends.numpy.names import Names
+from specc.backends.numpy.plan import Plan, Value, make_plan
+from specc.backends.numpy.write import DTYPES, WIDTH, Writer, plain
+from specc.ir import Graph, Node, Size
+from specc.ir.size import axes, evaluate
+from specc.ir.size import axis as axis_size
+
+# What the module says itself, beside the pieces that it carries.
+SPOKEN = ("F", "I", "Any", "Mapping", "Sequence", "product", "np", "annotations", "inputs",
+          "outputs", "slots", "run", "slot", "INPUTS", "OUTPUTS", "AXES", "shapes", "capacities",
+          "bind")  # fmt: skip
+
+
+CARRIED = "# what a module carries\n"  # in frame.py, what stands above is only its form
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """A module's source, and what only specc needs beside it."""
+
+    text: str
+    axes: tuple[str, ...]  # the dynamic axes, in the order in which the module takes their lengths
+    outputs: tuple[int, ...]  # the outputs that are written straight into arrays of the caller's
+    operations: Sequence[Node]  # what a run-time fault's number means
+
+
+def generate(
+    graph: Graph,
+    dtype: str,
+    updates: Mapping[str, str] | None = None,
+    *,
+    reuse: bool = True,
+    poison: bool = False,
+) -> Generated:
+    """The module for a graph without calls.
+
+    Args:
+        dtype: "float32" or "float64", what the graph's "float" is.
+        updates: an output's name → the input that it is written over.
+        reuse: False gives each value memory of its own.
+        poison: True fills memory with NaN as soon as its value is no longer needed.
+    """
+    plan = make_plan(graph, dtype, updates, reuse=reuse)
+    names = Names([*SPOKEN, *pieces("runtime"), *pieces("frame")])
+    dynamic = _dynamic_axes(graph)
+    axis_names = {name: names.new(name) for name in dynamic}
+    write = Writer(dtype, names, axis_names)
+    direct = [value for place, value in enumerate(plan.outputs) if value.output == place]
+    entry = _entry(graph, plan, direct, write)
+    if poison:
+        entry += ["for slot in slots:", f"    {write.use('poison')}(slot)"]
+    for step in plan.steps:
+        write.step(step)
+        if poison:
+            done = [write.buffer(slot, DTYPES[t.dtype], t.shape) for slot, t in step.scratch]
+            done += [write.read(value) for value in step.dying]
+            write.body += [f"{write.use('poison')}({name})" for name in done]
+    for value, feed in plan.copies:
+        target = write.read(feed) if feed.node.rank else f"{write.read(feed)}_array"
+        write.body.append(f"np.copyto({target}, {write.read(value)})")
+    results = [_result(value, write) for value in plan.outputs]
+    homes = [write.buffer(v.slot, DTYPES[v.node.dtype], v.node.shape) for v in direct]
+    arguments = "".join(f", {name}" for name in axis_names.values())
+    text = "\n".join(
+        [
+            *_top(graph, dtype),
+            *_carried("runtime", [*write.functions, "Bindings"]),
+            *(["", "", *write.tables] if write.tables else [""]),
+            *_tables(graph, write, arguments[2:], dynamic),
+            *_capacities(plan, write, arguments[2:]),
+            *_bind(graph, write, arguments, entry, results, homes),
+            *_carried("frame", ["Program", "predict"]),
+        ]
+    )
+    outputs = tuple(value.output for value in direct)
+    return Generated(text + "\n", dynamic, outputs, write.operations)
+
+
+# ── the parts of the module ──────────────────────────────────────────────────────────────────────
+def _top(graph: Graph, dtype: str) -> list[str]:
+    bits = "int32" if dtype == "float32" else "int64"
+    return [
+        f'"""{plain(graph.name)} in {dtype}, written by specc. Needs NumPy alone.',
+        "",
+        "`Program(weights)(**inputs)` gives the outputs by name; `weights` holds an array for each",
+        "name in `Program.parameters`, as an opened .npz does. The steps are in `run`. Buffers of one",
+        "number, such as b3 and b3_2, are the same memory.",
+        '"""',
+        "",
+        "from __future__ import annotations",
+        "",
+        "from collections.abc import Mapping, Sequence",
+        "from itertools import product",
+        "from typing import Any",
+        "",
+        "import numpy as np",
+        "",
+        f"F = np.{dtype}",
+        f"I = np.{bits}  # an F's bits",
+    ]
+
+
+def _tables(graph: Graph, write: Writer, arguments: str, dynamic: Sequence[str]) -> list[str]:
+    inputs = [
+        f"({i.attributes['name']!r}, {i.attributes['role']!r}, {DTYPES[i.dtype]}, {i.rank!r})"
+        for i in graph.inputs
+    ]
+    found = [repr(reading(graph, name)) for name in dynamic]
+    return [
+        "",
+        *_long("INPUTS = ", inputs, ""),
+        *_long("OUTPUTS = ", [repr(output.name) for output in graph.outputs], ""),
+        f"AXES = {_tuple(found)}  # an input, its axis, offset, factor",
+        "",
+        "",
+        f"def shapes({arguments}):",
+        '    """The inputs\' shapes for these sizes."""',
+        *_long("return ", [write.shape(node.shape) for node in graph.inputs], "    "),
+        "",
+        "",
+    ]
+
+
+def _capacities(plan: Plan, write: Writer, arguments: str) -> list[str]:
+    sizes: list[str] = []
+    for slot in plan.slots:
+        known = max((each for each in slot if isinstance(each, int)), default=0)
+        parts = [write.extent(each) for each in slot if isinstance(each, Size)]
+        if known or not parts:
+            parts.append(repr(known))
+        sizes.append(parts[0] if len(parts) == 1 else f"max({', '.join(parts)})")
+    return [
+        f"def capacities({arguments}):",
+        '    """How many bytes each slot needs for these sizes."""',
+        *_long("return ", sizes, "    "),
+        "",
+        "",
+    ]
+
+
+def _bind(
+    graph: Graph,
+    write: Writer,
+    arguments: str,
+    entry: Sequence[str],
+    results: Sequence[str],
+    homes: Sequence[str],
+) -> list[str]:
+    needs: list[str] = []
+    for requirement in graph.requires:
+        holds = f"{write.extent(requirement.extent)} {requirement.relation} 0"
+        message = plain(requirement.message)
+        needs += [f"    if not {holds}:", f"        raise ValueError({message!r})"]
+    indent = "    "
+    return [
+        '@np.errstate(all="ignore")',
+        f"def bind(slots{arguments}):",
+        '    """Cuts the buffers for these sizes; gives `run` over them, and where its outputs go."""',
+        *needs,
+        *[indent + line for line in write.head],
+        "",
+        '    @np.errstate(all="ignore")',
+        "    def run(inputs, outputs):",
+        *[indent * 2 + line for line in entry],
+        *[indent * 2 + line for line in write.body],
+        *_long("return ", results, indent * 2),
+        "",
+        f"    return run, {_tuple(homes)}",
+    ]
+
+
+def _entry(graph: Graph, plan: Plan, direct: Sequence[Value], write: Writer) -> list[str]:
+    """Names for what is given: inputs, and the arrays that outputs are written into."""
+    lines: list[str] = []
+    given: list[str] = []
+    for node in graph.inputs:
+        name = write.names.new(node.attributes["name"])
+        write.give(plan.feeds[id(node)], name)
+        given.append(name if node.rank else f"{name}_array")
+        if not node.rank:
+            lines.append(f"{name} = {name}_array[()]")
+    wanted: list[str] = []
+    for value in direct:
+        wanted.append(write.names.new(graph.outputs[value.output].name))
+        write.give(value, wanted[-1])
+    unpack = _unpack(given, "inputs") + _unpack(wanted, "outputs")
+    return unpack + lines
+
+
+def _unpack(names: Sequence[str], source: str) -> list[str]:
+    if not names:
+        return []
+    lines = _long("", names, "        ")
+    lines[-1] += f" = {source}"
+    return [line.removeprefix("        ") for line in lines]
+
+
+def _result(value: Value, write: Writer) -> str:
+    text = write.read(value)
+    return f"{DTYPES[value.node.dtype]}({text})" if value.kind == "literal" else text
+
+
+def _tuple(items: Sequence[str]) -> str:
+    return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+
+
+def _long(before: str, items: Sequence[str], indent: str) -> list[str]:
+    """A tuple on one line, or one item a line."""
+    line = f"{indent}{before}{_tuple(items)}"
+    if len(line) <= WIDTH:
+        return [line]
+    return [f"{indent}{before}(", *[f"{indent}    {item}," for item in items], f"{indent})"]
+
+
+# ── pieces of specc's own source ─────────────────────────────────────────────────────────────────
+@cache
+def pieces(module: str) -> dict[str, str]:
+    """Each function, class and table at the top level of runtime.py or frame.py, as it stands."""
+    text = (Path(__file__).parent / f"{module}.py").read_text("utf-8").split(CARRIED)[-1]
+    found: dict[str, str] = {}
+    for part in re.split(r"^(?=def |class |[A-Z_]+\b.* = )", text, flags=re.MULTILINE):
+        if match := re.match(r"(?:def |class )?(\w+)", part):
+            found[match[1]] = re.split(r"^# ──", part, flags=re.MULTILINE)[0].rstrip()
+    return found
+
+
+@cache
+def _needs(module: str, name: str) -> tuple[str, ...]:
+    words = re.findall(r"\w+", pieces(module)[name])
+    return tuple(dict.fromkeys(word for word in words if word in pieces(module)))
+
+
+def _carried(module: str, wanted: Sequence[str]) -> list[str]:
+    """These pieces and those that they use, in the file's order."""
+    found: dict[str, None] = {}
+    open_ = list(wanted)
+    while open_:
+        name = open_.pop()
+        if name not in found:
+            found[name] = None
+            open_ += _needs(module, name)
+    return [
+        line for name, text in pieces(module).items() if name in found for line in ("", "", text)
+    ]
+
+
+# ── reading the axes off the inputs ──────────────────────────────────────────────────────────────
+def _dynamic_axes(graph: Graph) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for node in graph.inputs:
+        for extent in node.shape:
+            found.update(dict.fromkeys(axes(extent)))
+    return tuple(name for name in found if reading(graph, name))
+
+
+def reading(graph: Graph, name: str) -> tuple[int, int, int, int] | None:
+    """An input, its axis, an offset and a factor: the length found there is offset + factor · axis."""
+    for plain_only in (True, False):
+        for place, node in enumerate(graph.inputs):
+            for position, extent in enumerate(node.shape):
+                if isinstance(extent, Size) and axes(extent) == [name]:
+                    if extent == axis_size(name):
+                        return place, position, 0, 1
+                    if not plain_only and (line := _line(extent, name)):
+                        return place, position, *line
+    return None
+
+
+def _line(extent: Size, name: str) -> tuple[int, int] | None:
+    """(offset, factor) if the extent is a straight line in the axis."""
+    at = [evaluate(extent, {name: length}) for length in (0, 1)]
+    factor = at[1] - at[0]
+    return (at[0], factor) if factor and extent == axis_size(name) * factor + at[0] else None

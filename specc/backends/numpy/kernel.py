@@ -1,0 +1,87 @@
+"""What a row of the kernel table says, and the place in the source that it writes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from specc.ir import Extent, Node, Type
+
+
+class Site(Protocol):
+    """Where a node's lines go: names of its operands and its result, and what may be written."""
+
+    node: Node
+    inputs: Sequence[str]  # names of arrays and scalars; a number as a literal
+    operands: Sequence[Node]  # the nodes that they are, broadcasts undone where the row allows it
+    out: str
+    scratch: Sequence[str]
+
+    def extent(self, extent: Extent) -> str:
+        """A size as an expression."""
+        ...
+
+    def shape(self, shape: Sequence[Extent]) -> str:
+        """A shape as a tuple."""
+        ...
+
+    def dtype(self, name: str) -> str:
+        """The NumPy type of one of the graph's dtypes."""
+        ...
+
+    def view(self, name: str, expression: str) -> str:
+        """A name for `expression`, in which {} is the array `name`; made once a binding if it can."""
+        ...
+
+    def bits(self, index: int) -> str:
+        """Operand `index` as integers of its own width, a literal's bits; -1 is the result."""
+        ...
+
+    def number(self, value: float | bool, dtype: str) -> str:
+        """A number as Python and NumPy both read it."""
+        ...
+
+    def contiguous(self, index: int) -> bool:
+        """Is operand `index` surely contiguous?"""
+        ...
+
+    def use(self, function: str) -> str:
+        """A function of the runtime, which the module then carries."""
+        ...
+
+    def place(self) -> str:
+        """Arguments that name this operation in a run-time fault."""
+        ...
+
+
+Write = Callable[[Site], list[str]]
+View = Callable[[Site], str]
+
+
+def _never(node: Node, contiguous: bool) -> bool | None:
+    return None
+
+
+def _no_scratch(node: Node) -> Sequence[Type]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """How NumPy runs one primitive.
+
+    `write` gives the lines that fill `out`; `scalar` the expression of a result without axes.
+    `view` gives the expression of a view of the first operand, {} being its name, where
+    `views(node, is that operand contiguous)` is not None; it then says if the view is contiguous.
+    """
+
+    write: Write | None = None
+    scalar: View | None = None
+    view: View | None = None
+    views: Callable[[Node, bool], bool | None] = _never
+    in_place: tuple[int, ...] = ()  # the operands whose memory `out` may be
+    # May NumPy itself broadcast, from what is first to the operand that is second?
+    broadcasts: Callable[[Node, Node], bool] = lambda source, operand: False
+    alias: Callable[[Node], bool] = lambda node: False  # the result is the first operand
+    scratch: Callable[[Node], Sequence[Type]] = _no_scratch

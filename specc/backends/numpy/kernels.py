@@ -1,0 +1,379 @@
+"""How NumPy runs each primitive: one row each, in the order of the families. Plans nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from specc.backends.numpy.kernel import Kernel, Site, Write
+from specc.ir import Extent, Node, Type
+from specc.ir.size import product
+
+BLOCK = 4096  # elements that erf works on at a time: five rows of them stay in the cache
+
+
+# ── elementwise ──────────────────────────────────────────────────────────────────────────────────
+def ufunc(name: str, infix: str = "") -> Kernel:
+    """A NumPy ufunc; a result without axes is written infix where Python has a sign for it."""
+
+    def scalar(s: Site) -> str:
+        return infix.format(*s.inputs) if infix else f"np.{name}({', '.join(s.inputs)})"
+
+    return elementwise(lambda s: [f"np.{name}({', '.join(s.inputs)}, out={s.out})"], scalar)
+
+
+def elementwise(write: Write, scalar: Callable[[Site], str]) -> Kernel:
+    return Kernel(write, scalar, in_place=(0, 1), broadcasts=lambda source, operand: True)
+
+
+def _sigmoid(s: Site) -> list[str]:
+    # exp may overflow to inf: then the quotient is 0, which is right.
+    (x,), out = s.inputs, s.out
+    return [
+        f"np.negative({x}, out={out})",
+        f"np.exp({out}, out={out})",
+        f"np.add({out}, 1, out={out})",
+        f"np.reciprocal({out}, out={out})",
+    ]
+
+
+def _erf(s: Site) -> list[str]:
+    return [f"{s.use('erf')}({s.inputs[0]}, {s.out}, {s.scratch[0]})"]
+
+
+def _erf_scalar(s: Site) -> str:
+    return f"{s.use('erf_number')}({s.inputs[0]})"
+
+
+def _where(s: Site) -> list[str]:
+    condition, a, b = s.inputs
+    out = s.out
+    if s.node.dtype == "bool":
+        return [
+            f"np.logical_xor({a}, {b}, out={out})",
+            f"np.logical_and({out}, {condition}, out={out})",
+            f"np.logical_xor({out}, {b}, out={out})",
+        ]
+    a, b, out = s.bits(1), s.bits(2), s.bits(-1)
+    if b == "0":
+        return [f"np.multiply({a}, {condition}, out={out})"]
+    if a == "0":
+        return [
+            f"np.multiply({b}, {condition}, out={out})",
+            f"np.bitwise_xor({out}, {b}, out={out})",
+        ]
+    return [f"{s.use('select')}({condition}, {a}, {b}, {out})"]
+
+
+def _where_scalar(s: Site) -> str:
+    return "{1} if {0} else {2}".format(*s.inputs)
+
+
+def _cast(s: Site) -> list[str]:
+    if s.node.dtype == "bool":
+        return [f"np.not_equal({s.inputs[0]}, 0, out={s.out})"]
+    return [f'np.copyto({s.out}, {s.inputs[0]}, casting="unsafe")']
+
+
+def _cast_scalar(s: Site) -> str:
+    return f"{s.dtype(s.node.dtype)}({s.inputs[0]})"
+
+
+# ── reduce ───────────────────────────────────────────────────────────────────────────────────────
+def reduction(ufunc: str) -> Kernel:
+    """Over `axes`; over all of them to a scalar, and over none of them to the same."""
+    return Kernel(
+        lambda s: [f"np.{ufunc}.reduce({s.inputs[0]}, {_axes(s)}, out={s.out})"],
+        lambda s: f"np.{ufunc}.reduce({s.inputs[0]}, None)",
+        alias=lambda node: not node.attributes["axes"],
+    )
+
+
+def _axes(s: Site) -> str:
+    axes = s.node.attributes["axes"]
+    return repr(axes[0] if len(axes) == 1 else axes)
+
+
+def over_axis(call: str) -> Kernel:
+    return Kernel(
+        lambda s: [f"{call}({s.inputs[0]}, {s.node.attributes['axis']!r}, out={s.out})"],
+        lambda s: f"{call}({s.inputs[0]}, {s.node.attributes['axis']!r})",
+    )
+
+
+# ── movement ─────────────────────────────────────────────────────────────────────────────────────
+def _ones_aside(shape: Sequence[Extent]) -> tuple[Extent, ...]:
+    return tuple(extent for extent in shape if extent != 1)
+
+
+def _reshape_views(node: Node, contiguous: bool) -> bool | None:
+    """A view where nothing moves: of a contiguous array, or where only axes of 1 come and go."""
+    if contiguous:
+        return True
+    same = _ones_aside(node.shape) == _ones_aside(node.inputs[0].shape)
+    return False if same and node.inputs[0].rank else None
+
+
+def _reshape(s: Site) -> list[str]:
+    if not s.operands[0].rank:
+        return [f"{s.out}.fill({s.inputs[0]})"]
+    target = s.view(s.out, f"{{}}.reshape({s.shape(s.operands[0].shape)})")
+    return [f"np.copyto({target}, {s.inputs[0]})"]
+
+
+def _permute_views(node: Node, contiguous: bool) -> bool:
+    moved = [axis for axis in node.attributes["axes"] if node.inputs[0].shape[axis] != 1]
+    return contiguous and moved == sorted(moved)
+
+
+def _permute(s: Site) -> str:
+    axes = s.node.attributes["axes"]
+    return "{}.T" if axes == (1, 0) else f"{{}}.transpose({axes!r})"
+
+
+def _broadcast(s: Site) -> list[str]:
+    return [f"np.copyto({s.out}, {s.inputs[0]})"]
+
+
+def _slices(
+    s: Site, starts: Sequence[Extent], stops: Sequence[Extent], steps: Sequence[int]
+) -> str:
+    parts: list[str] = []
+    for start, stop, step, extent in zip(starts, stops, steps, s.operands[0].shape, strict=True):
+        whole = start == 0 and stop == extent
+        part = ":" if whole else f"{s.extent(start)}:{s.extent(stop)}"
+        parts.append(part if step == 1 else f"{part}:{s.extent(step)}".replace(":::", "::"))
+    return ", ".join(parts)
+
+
+def _slice(s: Site) -> str:
+    at = s.node.attributes
+    return f"{{}}[{_slices(s, at['starts'], at['stops'], at['steps'])}]"
+
+
+def _slice_views(node: Node, contiguous: bool) -> bool:
+    """Contiguous still where no axis but the first is cut short, and that one without steps."""
+    return (
+        contiguous
+        and node.shape[1:] == node.inputs[0].shape[1:]
+        and node.attributes["steps"][0] == 1
+    )
+
+
+def _pad(s: Site) -> list[str]:
+    low, shape = s.node.attributes["low"], s.operands[0].shape
+    parts = [
+        f"{s.extent(at)}:{s.extent(at + extent)}" for at, extent in zip(low, shape, strict=True)
+    ]
+    inside = s.view(s.out, f"{{}}[{', '.join(parts)}]")
+    return [
+        f"{s.out}.fill({s.number(s.node.attributes['value'], s.node.dtype)})",
+        f"np.copyto({inside}, {s.inputs[0]})",
+    ]
+
+
+def _unpadded(node: Node) -> bool:
+    return all(each == 0 for each in (*node.attributes["low"], *node.attributes["high"]))
+
+
+def _concat(s: Site) -> list[str]:
+    joined = f"({', '.join(s.inputs)},)"
+    return [f"np.concatenate({joined}, {s.node.attributes['axis']!r}, out={s.out})"]
+
+
+# ── creation ─────────────────────────────────────────────────────────────────────────────────────
+def _iota(s: Site) -> list[str]:
+    return [f"np.copyto({s.out}, np.arange({s.extent(s.node.attributes['length'])}))"]
+
+
+def _size(s: Site) -> str:
+    return f"np.int64({s.extent(s.node.attributes['extent'])})"
+
+
+# ── linear ───────────────────────────────────────────────────────────────────────────────────────
+def _matmul(s: Site) -> list[str]:
+    a, b = s.operands
+    left, right = s.inputs
+    out = s.out
+    if a.rank > 2 and b.rank == 2 and s.contiguous(0):
+        # One product of all the rows, instead of one for each matrix of the stack.
+        rows = product(a.shape[:-1])
+        left = s.view(left, f"{{}}.reshape({s.shape((rows, a.shape[-1]))})")
+        out = s.view(out, f"{{}}.reshape({s.shape((rows, b.shape[-1]))})")
+    return [f"np.matmul({left}, {right}, out={out})"]
+
+
+def _same_matrices(source: Node, operand: Node) -> bool:
+    return source.rank >= 2 and source.shape[-2:] == operand.shape[-2:]
+
+
+# ── windows ──────────────────────────────────────────────────────────────────────────────────────
+def _windows(s: Site) -> str:
+    at = s.node.attributes
+    steps = ", ".join(repr(at[key]) for key in ("axes", "sizes", "strides", "dilations"))
+    return f"{s.use('windows')}({{}}, {steps})"
+
+
+def _overlap_add(s: Site) -> list[str]:
+    at = s.node.attributes
+    steps = ", ".join(repr(at[key]) for key in ("axes", "strides", "dilations"))
+    return [f"{s.use('overlap_add')}({s.inputs[0]}, {steps}, {s.out})"]
+
+
+# ── indexing ─────────────────────────────────────────────────────────────────────────────────────
+def _checked(s: Site, index: str, count: Extent) -> str:
+    return f"{s.use('check')}({index}, {s.extent(count)}, {s.place()})"
+
+
+def _take(s: Site) -> list[str]:
+    x, index = s.inputs
+    return [
+        _checked(s, index, s.operands[0].shape[0]),
+        f'np.take({x}, {index}, 0, out={s.out}, mode="clip")',
+    ]
+
+
+def _take_scalar(s: Site) -> str:
+    x, index = s.inputs
+    return f"{s.use('pick')}({x}, {index}, {s.extent(s.operands[0].shape[0])}, {s.place()})"
+
+
+def _take_along(s: Site) -> list[str]:
+    (x, index), axis = s.inputs, s.node.attributes["axis"]
+    return [
+        _checked(s, index, s.operands[0].shape[axis]),
+        f"np.copyto({s.out}, {x}[{s.use('along')}({index}, {axis!r})])",
+    ]
+
+
+def _add_at(s: Site) -> list[str]:
+    index, updates = s.inputs
+    arguments = ", ".join([index, updates, s.out, *s.scratch])
+    return [
+        _checked(s, index, s.node.attributes["length"]),
+        f"{s.use('add_at')}({arguments})",
+    ]
+
+
+def _rows(node: Node) -> Sequence[Type]:
+    index, updates = node.inputs
+    rows = Type(updates.dtype, (product(index.shape), product(updates.shape[index.rank :])))
+    return (rows, rows)
+
+
+def _add_along(s: Site) -> list[str]:
+    (index, updates), axis = s.inputs, s.node.attributes["axis"]
+    return [
+        _checked(s, index, s.node.attributes["length"]),
+        f"{s.use('add_along')}({index}, {updates}, {axis!r}, {s.out})",
+    ]
+
+
+# ── random ───────────────────────────────────────────────────────────────────────────────────────
+def _draw(s: Site) -> str:
+    return f"{', '.join(s.inputs)}, {s.node.attributes['bits']!r}, {s.node.attributes['purpose']!r}"
+
+
+def _same(node: Node) -> bool:
+    return True
+
+
+kernels: dict[str, Kernel] = {
+    # elementwise
+    "neg": ufunc("negative", "-{0}"),
+    "abs": ufunc("absolute", "abs({0})"),
+    "sign": ufunc("sign"),
+    "exp": ufunc("exp"),
+    "expm1": ufunc("expm1"),
+    "log": ufunc("log"),
+    "log1p": ufunc("log1p"),
+    "sqrt": ufunc("sqrt"),
+    "sin": ufunc("sin"),
+    "cos": ufunc("cos"),
+    "tanh": ufunc("tanh"),
+    "sigmoid": elementwise(_sigmoid, lambda s: f"1 / (1 + np.exp(-{s.inputs[0]}))"),
+    "erf": Kernel(
+        _erf,
+        _erf_scalar,
+        in_place=(0,),
+        scratch=lambda node: (Type(node.dtype, (5, BLOCK)),),
+    ),
+    "floor": ufunc("floor"),
+    "round": ufunc("rint"),
+    "is_finite": ufunc("isfinite"),
+    "not": ufunc("logical_not"),
+    "add": ufunc("add", "{0} + {1}"),
+    "subtract": ufunc("subtract", "{0} - {1}"),
+    "multiply": ufunc("multiply", "{0} * {1}"),
+    "divide": ufunc("divide", "{0} / {1}"),
+    "floor_divide": ufunc("floor_divide", "{0} // {1}"),
+    "remainder": ufunc("remainder", "{0} % {1}"),
+    "power": ufunc("power", "{0} ** {1}"),
+    "maximum": ufunc("maximum"),
+    "minimum": ufunc("minimum"),
+    "equal": ufunc("equal", "{0} == {1}"),
+    "less": ufunc("less", "{0} < {1}"),
+    "less_equal": ufunc("less_equal", "{0} <= {1}"),
+    "and": ufunc("logical_and"),
+    "or": ufunc("logical_or"),
+    "where": Kernel(_where, _where_scalar, in_place=(1,), broadcasts=lambda source, operand: True),
+    "cast": Kernel(_cast, _cast_scalar, broadcasts=lambda source, operand: True),
+    "stop_gradient": Kernel(alias=_same),
+    # reduce
+    "sum": reduction("add"),
+    "max": over_axis("np.maximum.reduce"),
+    "argmax": over_axis("np.argmax"),
+    "any": reduction("logical_or"),
+    "cumulative_sum": over_axis("np.cumsum"),
+    # movement
+    "reshape": Kernel(
+        _reshape,
+        lambda s: f"{s.inputs[0]}.reshape(())[()]",
+        lambda s: f"{{}}.reshape({s.shape(s.node.shape)})",
+        _reshape_views,
+        alias=lambda node: node.shape == node.inputs[0].shape,
+    ),
+    "permute": Kernel(
+        view=_permute,
+        views=_permute_views,
+        alias=lambda node: node.attributes["axes"] == tuple(range(node.rank)),
+    ),
+    "broadcast": Kernel(
+        _broadcast,
+        view=lambda s: f"np.broadcast_to({{}}, {s.shape(s.node.shape)})",
+        views=lambda node, contiguous: False,
+        alias=lambda node: node.shape == node.inputs[0].shape,
+    ),
+    "slice": Kernel(
+        view=_slice,
+        views=_slice_views,
+        alias=lambda node: not node.rank,
+    ),
+    "pad": Kernel(_pad, alias=_unpadded),
+    "concat": Kernel(_concat, alias=lambda node: len(node.inputs) == 1),
+    # creation: `input` and `constant` have no lines of their own, the plan places them
+    "input": Kernel(),
+    "constant": Kernel(),
+    "iota": Kernel(_iota),
+    "size": Kernel(scalar=_size),
+    # linear
+    "matmul": Kernel(_matmul, broadcasts=_same_matrices),
+    # window
+    "windows": Kernel(view=_windows, views=lambda node, contiguous: False),
+    "overlap_add": Kernel(_overlap_add),
+    # indexing
+    "take": Kernel(_take, _take_scalar),
+    "take_along_axis": Kernel(_take_along),
+    "add_at": Kernel(_add_at, scratch=_rows),
+    "add_along": Kernel(_add_along),
+    # random
+    "random_bits": Kernel(
+        lambda s: [f"{s.use('random_bits')}({_draw(s)}, {s.out})"],
+        lambda s: f"{s.use('random_number')}({_draw(s)})",
+    ),
+    # control: calls are inlined before a program is made, and with them their items; a scan is B001
+    "call": Kernel(),
+    "item": Kernel(),
+    "scan": Kernel(),
+}
+COPY = Kernel(lambda s: [f"np.copyto({s.out}, {s.inputs[0]})"])
+FILL = Kernel(lambda s: [f"{s.out}.fill({s.inputs[0]})"])

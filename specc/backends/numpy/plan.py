@@ -1,0 +1,316 @@
+"""Which memory each value lives in: slots shared by values that never live at once. Writes no source.
+
+The plan knows no lengths: a slot's size is the largest of the sizes that its values have when a
+program is bound. A value is written over an operand that dies with it wherever its row allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from specc.backends.numpy.kernel import Kernel
+from specc.backends.numpy.kernels import COPY, FILL, kernels
+from specc.ir import Extent, Graph, Node, Type, toposort
+from specc.ir.size import Axis, evaluate, product
+from specc.ir.size import atoms as atoms_of
+
+# literal: a number in the source · scalar: a variable of the source · table: a constant array
+# feed: an input's array · array: a buffer · view: of another value · spread: a broadcast that no
+# one has needed as an array yet
+KINDS = ("literal", "scalar", "table", "feed", "array", "view", "spread")
+WASTE = 4  # a slot so many times too large is left alone
+LINE = 64  # bytes in a cache line
+ASSUMED = 64  # a dynamic axis' length where slots of unknown sizes are compared
+
+
+@dataclass(slots=True, eq=False)
+class Value:
+    node: Node
+    kind: str
+    parent: Value | None = None  # of a view or a spread: what it shows
+    root: Value | None = None  # the feed, array or table whose memory it is; None for scalars
+    static: bool = False  # known from the sizes alone: made when a program is bound
+    contiguous: bool = True
+    slot: int = -1
+    last: int = -1  # the last step that reads this root's memory
+    output: int = -1  # the output that is written straight into the caller's array
+    feed: Value | None = None  # the fed array that it is written into
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """Lines that make one value; `dying` are the roots whose memory nothing reads afterwards."""
+
+    value: Value
+    kernel: Kernel
+    operands: tuple[Value, ...]
+    scratch: tuple[tuple[int, Type], ...] = ()
+    dying: tuple[Value, ...] = ()
+
+
+@dataclass(slots=True)
+class Plan:
+    steps: list[Step] = field(default_factory=list[Step])
+    outputs: list[Value] = field(default_factory=list[Value])
+    feeds: dict[int, Value] = field(default_factory=dict[int, Value])  # by id of the input node
+    slots: list[dict[Extent, None]] = field(default_factory=list[dict[Extent, None]])  # bytes
+    copies: list[tuple[Value, Value]] = field(default_factory=list[tuple[Value, Value]])
+
+
+def make_plan(
+    graph: Graph, dtype: str, updates: Mapping[str, str] | None = None, *, reuse: bool = True
+) -> Plan:
+    """Plans a graph without calls.
+
+    Args:
+        dtype: what "float" is: "float32" or "float64".
+        updates: an output's name → the input that it is written over.
+        reuse: False gives each value memory of its own, for tests.
+    """
+    planner = _Planner(graph, dtype, reuse)
+    planner.place(updates or {})
+    planner.find_last_reads()
+    planner.write_over_feeds()
+    planner.assign_slots()
+    return planner.plan
+
+
+class _Planner:
+    def __init__(self, graph: Graph, dtype: str, reuse: bool) -> None:
+        self.graph, self.reuse = graph, reuse
+        self.itemsize = {"float": 4 if dtype == "float32" else 8, "float64": 8, "int": 8, "bool": 1}
+        self.same_float = dtype == "float64"
+        self.plan = Plan()
+        self.values: dict[int, Value] = {}
+        self.spreads: dict[int, Value] = {}  # broadcasts that were needed as arrays
+        self.bytes_of: dict[Type, Extent] = {}
+        self.estimates: dict[Extent, int] = {}
+        self.updates: list[tuple[Value, Value]] = []  # (result, the feed that it is written over)
+
+    # ── what each value is ───────────────────────────────────────────────────────────────────────
+    def place(self, updates: Mapping[str, str]) -> None:
+        results = [output.node for output in self.graph.outputs]
+        # What is written over an input comes last: by then, most often, the input has been read.
+        early = [o.node for o in self.graph.outputs if o.name not in updates]
+        for node in toposort([*self.graph.inputs, *early, *results]):
+            self.values[id(node)] = self._value(node)
+        for node in self.graph.inputs:
+            self.plan.feeds[id(node)] = self.values[id(node)]
+        feed_of = {n.attributes["name"]: self.values[id(n)] for n in self.graph.inputs}
+        written = [feed_of[name] for name in updates.values()]
+        kept: dict[int, Value] = {}  # old values of feeds that are written over, saved at the start
+        for place, output in enumerate(self.graph.outputs):
+            value = self.materialised(self.values[id(output.node)])
+            target = feed_of[updates[output.name]] if output.name in updates else None
+            if value is target:
+                target = None  # unchanged
+            elif value.root in written:
+                value = self._saved(value, kept)
+            if target is not None:
+                self.updates.append((value, target))
+            elif value.kind == "array" and not value.static and value.output < 0:
+                value.output = place
+            self.plan.outputs.append(value)
+
+    def _saved(self, value: Value, kept: dict[int, Value]) -> Value:
+        if id(value) not in kept:
+            saved = Value(value.node, "array")
+            saved.root = saved
+            kept[id(value)] = saved
+            self.plan.steps.insert(0, Step(saved, COPY, (value,)))
+        return kept[id(value)]
+
+    def _value(self, node: Node) -> Value:
+        name, inputs = node.op.name, [self.values[id(each)] for each in node.inputs]
+        row = kernels[name]
+        if name == "input":
+            return self._rooted(Value(node, "feed" if node.rank else "scalar"))
+        if name == "constant":
+            if node.rank:
+                return self._rooted(Value(node, "table", static=True))
+            return Value(node, "literal", static=True)
+        if row.alias(node) or (name == "cast" and self._same_dtype(node)):
+            return inputs[0]
+        if name == "broadcast":
+            return self._spread(node, inputs[0])
+        if row.view and inputs[0].node.rank and node.rank:
+            base = self.materialised(inputs[0])
+            contiguous = row.views(node, base.contiguous)
+            if contiguous is not None:
+                return Value(
+                    node, "view", base, base.root, static=base.static, contiguous=contiguous
+                )
+        operands = tuple(
+            [
+                self._operand(row, value, operand)
+                for value, operand in zip(inputs, node.inputs, strict=True)
+            ]
+        )
+        static = name != "random_bits" and all([value.static for value in operands])
+        value = Value(node, "array" if node.rank else "scalar", static=static)
+        self.plan.steps.append(Step(value, row, operands))
+        return self._rooted(value)
+
+    def _operand(self, row: Kernel, value: Value, operand: Node) -> Value:
+        if value.kind == "spread":
+            assert value.parent
+            if row.broadcasts(value.parent.node, operand):
+                return value.parent
+            return self.materialised(value)
+        return value
+
+    def _spread(self, node: Node, shown: Value) -> Value:
+        if shown.kind == "spread":
+            assert shown.parent
+            shown = shown.parent
+        return Value(node, "spread", shown, shown.root, static=shown.static, contiguous=False)
+
+    def materialised(self, value: Value) -> Value:
+        """A broadcast as an array: a view where there is something to view."""
+        if value.kind != "spread":
+            return value
+        made = self.spreads.get(id(value.node))
+        if made is None:
+            shown = value.parent
+            assert shown
+            if shown.node.rank or shown.static:
+                made = Value(value.node, "view", shown, shown.root, shown.static, contiguous=False)
+            else:
+                made = self._rooted(Value(value.node, "array"))
+                self.plan.steps.append(Step(made, FILL, (shown,)))
+            self.spreads[id(value.node)] = made
+        return made
+
+    def _rooted(self, value: Value) -> Value:
+        if value.node.rank:
+            value.root = value
+        return value
+
+    def _same_dtype(self, node: Node) -> bool:
+        pair = {node.dtype, node.inputs[0].dtype}
+        return len(pair) == 1 or (self.same_float and pair == {"float", "float64"})
+
+    # ── how long it lives ────────────────────────────────────────────────────────────────────────
+    def find_last_reads(self) -> None:
+        for place, step in enumerate(self.plan.steps):
+            for operand in step.operands:
+                if operand.root:
+                    operand.root.last = place
+            if step.value.root and step.value.last < place:
+                step.value.last = place
+        for value in self.plan.outputs:
+            if value.root:
+                value.root.last = len(self.plan.steps)
+
+    def write_over_feeds(self) -> None:
+        """An update goes straight into the fed array if nothing reads that any more."""
+        place_of = {id(step.value): place for place, step in enumerate(self.plan.steps)}
+        for value, feed in self.updates:
+            place = place_of.get(id(value), -1)
+            own = value.kind == "array" and not value.static and value.output < 0
+            if own and value.feed is None and place >= 0 and self._read_before(place, feed):
+                value.feed = feed
+                feed.last = len(self.plan.steps)
+            else:
+                self.plan.copies.append((value, feed))
+
+    def _read_before(self, place: int, feed: Value) -> bool:
+        step = self.plan.steps[place]
+        return feed.last < place or (feed.last == place and self._may_overwrite(step, feed))
+
+    def _may_overwrite(self, step: Step, root: Value) -> bool:
+        """Every operand in that memory is one that the row may write over, element for element."""
+        node = step.value.node
+        for index, operand in enumerate(step.operands):
+            if operand.root is root and not (
+                index in step.kernel.in_place
+                and operand.contiguous
+                and operand.node.shape == node.shape
+                and self._size(operand.node.type) == self._size(node.type)
+                and self._size(root.node.type) == self._size(node.type)
+            ):
+                return False
+        return True
+
+    # ── where it lives ───────────────────────────────────────────────────────────────────────────
+    def assign_slots(self) -> None:
+        free = _Free(self.plan.slots, self._estimate)
+        for place, step in enumerate(self.plan.steps):
+            value = step.value
+            dying = self._dying(step, place)
+            step.dying = tuple(dying)
+            if value.static:
+                continue
+            if value.kind == "array" and value.feed is None:
+                size = self._size(value.node.type)
+                for root in dying:
+                    if self.reuse and root is not value and self._may_overwrite(step, root):
+                        value.slot = root.slot
+                        step.dying = tuple(each for each in dying if each is not root)
+                        break
+                else:
+                    value.slot = free.take(size)
+            wanted = step.kernel.scratch(value.node) if value.node.rank else ()
+            taken = [(free.take(self._size(type)), type) for type in wanted]
+            step.scratch = tuple(taken)
+            if self.reuse:
+                for slot, type in taken:
+                    free.give(slot, self._size(type))
+                for root in step.dying:
+                    free.give(root.slot, self._size(root.node.type))
+
+    def _dying(self, step: Step, place: int) -> list[Value]:
+        """Roots in slots that this step is the last to touch, each once."""
+        found: list[Value] = []
+        for value in (*step.operands, step.value):
+            root = value.root
+            if root and root.last == place and root not in found:
+                if root.kind == "array" and not root.static and root.feed is None:
+                    found.append(root)
+        return found
+
+    def _size(self, type: Type) -> Extent:
+        made = self.bytes_of.get(type)
+        if made is None:
+            made = self.bytes_of[type] = product(type.shape) * self.itemsize[type.dtype]
+        return made
+
+    def _estimate(self, size: Extent) -> int:
+        if isinstance(size, int):
+            return size
+        made = self.estimates.get(size)
+        if made is None:
+            names = {each.name: ASSUMED for each in atoms_of(size) if isinstance(each, Axis)}
+            made = self.estimates[size] = evaluate(size, names)
+        return made
+
+
+class _Free:
+    """The slots that hold nothing, by the size of what they held last."""
+
+    def __init__(self, slots: list[dict[Extent, None]], estimate: Callable[[Extent], int]) -> None:
+        self._slots, self._estimate = slots, estimate
+        self._free: dict[Extent, list[int]] = {}
+
+    def take(self, size: Extent) -> int:
+        """A slot of that size, else the nearest, else a new one; the last one given comes first."""
+        found = size if size in self._free else self._nearest(self._estimate(size))
+        if found is None:
+            self._slots.append({})
+            slot = len(self._slots) - 1
+        else:
+            slots = self._free[found]
+            slot = slots.pop()
+            if not slots:
+                del self._free[found]
+        self._slots[slot][size] = None
+        return slot
+
+    def give(self, slot: int, size: Extent) -> None:
+        self._free.setdefault(size, []).append(slot)
+
+    def _nearest(self, needed: int) -> Extent | None:
+        """Growing a small slot costs less than a new one; a far larger one is left to others."""
+        fitting = [s for s in self._free if self._estimate(s) <= WASTE * max(needed, LINE)]
+        return min(fitting, key=lambda s: abs(self._estimate(s) - needed), default=None)

@@ -1,0 +1,296 @@
+"""What NumPy lacks: the functions that generated programs call. Imports NumPy alone.
+
+Programs carry the source of those that they need, so each one reads as it stands: it may use `np`,
+other functions of this file, and nothing else. `out` is C-contiguous throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+
+# ── buffers ──────────────────────────────────────────────────────────────────────────────────────
+def cut(slot: np.ndarray, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """An array at the front of a slot, which is a row of bytes."""
+    count = np.dtype(dtype).itemsize
+    for extent in shape:
+        count *= extent
+    return slot[:count].view(dtype).reshape(shape)
+
+
+class Bindings:
+    """Programs bound to sizes, least used dropped first, over slots that only grow."""
+
+    limit = 16
+
+    def __init__(self, capacities: Any, bind: Any) -> None:
+        self.capacities, self.bind = capacities, bind
+        self.slots: list[np.ndarray] = []
+        self.bound: dict[tuple[int, ...], Any] = {}
+
+    def __call__(self, sizes: tuple[int, ...]) -> Any:
+        """(the function, the arrays of its own that its outputs go to) for these sizes."""
+        made = self.bound.pop(sizes, None)
+        if made is None:
+            self.grow(self.capacities(*sizes))
+            made = self.bind(self.slots, *sizes)
+        self.bound[sizes] = made
+        if len(self.bound) > self.limit:
+            del self.bound[next(iter(self.bound))]
+        return made
+
+    def grow(self, capacities: Sequence[int]) -> None:
+        if self.slots and all(s.size >= c for s, c in zip(self.slots, capacities, strict=True)):
+            return
+        held = [slot.size for slot in self.slots] or [0] * len(capacities)
+        self.bound.clear()  # they hold the old slots
+        self.slots = [aligned(max(pair)) for pair in zip(held, capacities, strict=True)]
+
+
+def aligned(count: int) -> np.ndarray:
+    """Bytes that begin at a cache line."""
+    room = np.empty(count + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    return room[start : start + count]
+
+
+def poison(array: np.ndarray) -> None:
+    """NaN, -1 or neither true nor false: a test's mark on memory that nothing may read again."""
+    array.reshape(-1).view(np.uint8).fill(0xFF)
+
+
+# ── functions of one element ─────────────────────────────────────────────────────────────────────
+def select(condition: Any, a: Any, b: Any, out: np.ndarray) -> None:
+    """where(condition, a, b) on the bits: a branch for each element would cost ten times as much.
+
+    `a` and `b` are integers or integer views; out may be a, and may not be b.
+    """
+    np.bitwise_xor(a, b, out=out)
+    np.multiply(out, condition, out=out)
+    np.bitwise_xor(out, b, out=out)
+
+
+def erf(x: np.ndarray, out: np.ndarray, work: np.ndarray) -> None:
+    """erf within 2 ulp, in blocks of work's rows; out may be x.
+
+    Below 1: x + x Q(x^2), Q the Taylor series economised in Chebyshev polynomials. Above: 1 - erfc,
+    erfc in float64 by W. J. Cody, "Rational Chebyshev approximations for the error function",
+    Math. Comp. 23 (1969), and in float32 as exp of a polynomial fitted to log(erfc) on [1, 4].
+    """
+    if x is not out:
+        np.copyto(out, x)
+    flat = out.reshape(-1)
+    inner, tail = ERF_INNER[work.dtype.char], ERF_TAIL[work.dtype.char]
+    bits = np.int32 if work.dtype.char == "f" else np.int64
+    for start in range(0, flat.size, work.shape[1]):
+        z = flat[start : start + work.shape[1]]
+        a, y, r, s, t = work[:, : z.size]
+        np.absolute(z, out=a)
+        np.multiply(z, z, out=y)
+        polynomial(inner, y, r)
+        np.multiply(r, z, out=r)
+        np.add(r, z, out=r)
+        small = a < 1
+        if not small.all():
+            np.minimum(a, 4 if bits is np.int32 else 6, out=a)
+            if bits is np.int32:
+                np.subtract(a, 2, out=y)
+                polynomial(tail[0], y, s)
+                np.exp(s, out=s)
+            else:
+                polynomial(tail[0], a, s)
+                polynomial(tail[1], a, t)
+                np.divide(s, t, out=s)
+                np.multiply(a, a, out=t)
+                np.negative(t, out=t)
+                np.exp(t, out=t)
+                np.multiply(s, t, out=s)
+            np.subtract(1, s, out=s)
+            np.copysign(s, z, out=s)
+            select(small, r.view(bits), s.view(bits), r.view(bits))
+        np.copyto(z, r)
+
+
+def polynomial(coefficients: Sequence[float], x: np.ndarray, out: np.ndarray) -> None:
+    """Horner's rule, the highest power first."""
+    np.multiply(x, coefficients[0], out=out)
+    for coefficient in coefficients[1:-1]:
+        np.add(out, coefficient, out=out)
+        np.multiply(out, x, out=out)
+    np.add(out, coefficients[-1], out=out)
+
+
+ERF_INNER = {
+    "f": (7.882497110086663e-05, -0.0008018854992786387, 0.005189311942686617,
+          -0.026854328796067244, 0.11283597463488053, -0.3761262690358044, 0.12837916588150264),
+    "d": (5.958930743134908e-11, -1.1373902296430893e-09, 1.4660051998394843e-08,
+          -1.6350354461959655e-07, 1.6461004480962034e-06, -1.4925595519506043e-05,
+          0.00012055331122299266, -0.0008548326981129666, 0.005223977624823223,
+          -0.026866170645077334, 0.11283791670954882, -0.3761263890318375, 0.1283791670955126),
+}  # fmt: skip
+ERF_TAIL = {
+    "f": ((0.00018557798602079594, -0.0007127121490737938, 0.0035436873952049736,
+           -0.016487275674033852, -0.9237530732741279, -4.418159357962668, -5.364941054347736),),
+    "d": ((2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594e0,
+           6.61191906371416295e1, 2.98635138197400131e2, 8.81952221241769090e2,
+           1.71204761263407058e3, 2.05107837782607147e3, 1.23033935479799725e3),
+          (1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2,
+           1.62138957456669019e3, 3.29079923573345963e3, 4.36261909014324716e3,
+           3.43936767414372164e3, 1.23033935480374942e3)),
+}  # fmt: skip
+
+
+def erf_number(x: Any) -> Any:
+    """erf of a single number, in its own precision."""
+    out = np.array([x])
+    erf(out, out, np.empty((5, 1), out.dtype))
+    return out[0]
+
+
+# ── windows ──────────────────────────────────────────────────────────────────────────────────────
+def windows(
+    x: np.ndarray,
+    axes: tuple[int, ...],
+    sizes: tuple[int, ...],
+    strides: tuple[int, ...],
+    dilations: tuple[int, ...],
+) -> np.ndarray:
+    """A view in which each of `axes` counts windows, and their elements come last."""
+    shape, steps = list(x.shape), list(x.strides)
+    for axis, size, stride, dilation in zip(axes, sizes, strides, dilations, strict=True):
+        shape[axis] = max((x.shape[axis] - dilation * (size - 1) - 1) // stride + 1, 0)
+        steps[axis] = x.strides[axis] * stride
+        shape.append(size)
+        steps.append(x.strides[axis] * dilation)
+    return np.lib.stride_tricks.as_strided(x, shape, steps, writeable=False)
+
+
+def overlap_add(
+    x: np.ndarray,
+    axes: tuple[int, ...],
+    strides: tuple[int, ...],
+    dilations: tuple[int, ...],
+    out: np.ndarray,
+) -> None:
+    """The adjoint of `windows`: every element of every window is added where it was read."""
+    out.fill(0)
+    sizes = x.shape[x.ndim - len(axes) :]
+    for tap in product(*map(range, sizes)):
+        place = [slice(None)] * out.ndim
+        for axis, at, stride, dilation in zip(axes, tap, strides, dilations, strict=True):
+            start = at * dilation
+            place[axis] = slice(start, start + (x.shape[axis] - 1) * stride + 1, stride)
+        target = out[tuple(place)]
+        np.add(target, x[(..., *tap)], out=target)
+
+
+# ── indexing ─────────────────────────────────────────────────────────────────────────────────────
+class OutOfRange(IndexError):
+    """An index that is no row: the value, the number of rows, and which operation read it."""
+
+    def __init__(self, value: int, count: int, operation: int, place: str) -> None:
+        super().__init__(f"{place}: index {value} is not in 0 .. {count - 1}")
+        self.value, self.count, self.operation = value, count, operation
+
+
+def check(index: Any, count: int, operation: int, place: str) -> None:
+    """Negative numbers are no indices here: nothing wraps around."""
+    if np.size(index):
+        low, high = np.min(index), np.max(index)
+        if low < 0 or high >= count:
+            raise OutOfRange(int(low if low < 0 else high), count, operation, place)
+
+
+def pick(x: np.ndarray, index: Any, count: int, operation: int, place: str) -> Any:
+    """x[index], one number."""
+    check(index, count, operation, place)
+    return x[index]
+
+
+def along(index: np.ndarray, axis: int) -> tuple[Any, ...]:
+    """What picks x[..., index, ...] along one axis and each place's own along the others."""
+    picks: list[Any] = list(np.ogrid[tuple(map(slice, index.shape))])
+    picks[axis] = index
+    return tuple(picks)
+
+
+def add_at(
+    index: Any, updates: np.ndarray, out: np.ndarray, rows: np.ndarray, sums: np.ndarray
+) -> None:
+    """Zeros with row updates[i] added at row index[i]: sorted, so that a row is added up once.
+
+    `rows` and `sums` are scratch of the shape (rows of updates, elements of a row).
+    """
+    out.fill(0)
+    if rows.size == 0:
+        return
+    index = np.reshape(index, -1)
+    order = np.argsort(index, kind="stable")
+    index = index[order]
+    starts = np.flatnonzero(np.concatenate(([True], index[1:] != index[:-1])))
+    np.take(updates.reshape(rows.shape), order, axis=0, out=rows, mode="clip")
+    np.add.reduceat(rows, starts, axis=0, out=sums[: starts.size])
+    out.reshape(-1, rows.shape[1])[index[starts]] = sums[: starts.size]
+
+
+def add_along(index: np.ndarray, updates: np.ndarray, axis: int, out: np.ndarray) -> None:
+    """Zeros with updates added at `index` along one axis; an index may come more than once."""
+    out.fill(0)
+    if index.shape[axis] == 1:  # then none does
+        out[along(index, axis)] = updates
+    else:
+        np.add.at(out, along(index, axis), updates)
+
+
+# ── random bits ──────────────────────────────────────────────────────────────────────────────────
+def philox(words: np.ndarray, products: np.ndarray, key: tuple[int, int]) -> None:
+    """Philox4x32-10 in place: words[0..3] are a counter's words, each in a uint64.
+
+    Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+    """
+    a, b, c, d = words
+    low, high = products
+    first, second = key
+    for _ in range(10):
+        np.multiply(a, 0xD2511F53, out=low)
+        np.multiply(c, 0xCD9E8D57, out=high)
+        np.right_shift(high, 32, out=a)
+        np.bitwise_xor(a, b, out=a)
+        np.bitwise_xor(a, first, out=a)
+        np.right_shift(low, 32, out=c)
+        np.bitwise_xor(c, d, out=c)
+        np.bitwise_xor(c, second, out=c)
+        np.bitwise_and(high, 0xFFFFFFFF, out=b)
+        np.bitwise_and(low, 0xFFFFFFFF, out=d)
+        first = (first + 0x9E3779B9) & 0xFFFFFFFF
+        second = (second + 0xBB67AE85) & 0xFFFFFFFF
+
+
+def random_bits(key: Any, draw: int, bits: int, purpose: int, out: np.ndarray) -> None:
+    """Integers below 2^bits. Element i comes from block i // (128 / bits), low bits first."""
+    flat = out.reshape(-1)
+    each = 128 // bits
+    work = np.empty((6, min(1024, -(-flat.size // each))), np.uint64)
+    seed, step = int(key[0]), int(key[1])
+    for start in range(0, -(-flat.size // each), 1024):
+        blocks = min(1024, -(-flat.size // each) - start)
+        words = work[:4, :blocks]
+        words[0] = np.arange(start, start + blocks, dtype=np.uint64)
+        words[1] = 0  # the iteration of a scan
+        words[2] = int(draw)
+        words[3] = purpose
+        philox(words, work[4:, :blocks], (seed, step))
+        drawn = np.ascontiguousarray(words.T.astype("<u4")).view("<u2" if bits == 16 else "<u4")
+        rest = flat[start * each : (start + blocks) * each]
+        rest[:] = drawn.reshape(-1)[: rest.size]
+
+
+def random_number(key: Any, draw: int, bits: int, purpose: int) -> np.int64:
+    """A single draw."""
+    out = np.empty(1, np.int64)
+    random_bits(key, draw, bits, purpose, out)
+    return out[0]

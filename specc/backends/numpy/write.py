@@ -1,0 +1,282 @@
+"""The lines of a program's steps: names for values and buffers, views where they can be made early.
+
+What a spec says reaches the source in three ways alone: names through `names.identifier`, text and
+numbers through `repr`, and axes through `names.expression`.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from specc.backends.numpy.kernels import kernels
+from specc.backends.numpy.names import Names, expression
+from specc.backends.numpy.plan import Step, Value
+from specc.diagnostics import fault
+from specc.ir import Extent, Node
+from specc.ir.size import axes
+
+WIDTH = 100  # a line's end takes a comment only as far as this
+SUFFIX = {"T": "T", "reshape": "flat", "view": "bits"}  # what a view is named after
+
+
+class Writer:
+    """Writes steps in order: into `head` what the sizes alone decide, into `body` the rest.
+
+    It is the `Site` of the kernel table as well: `node`, `inputs`, `operands`, `out` and `scratch`
+    are those of the step being written.
+    """
+
+    def __init__(self, dtype: str, names: Names, axis_names: Mapping[str, str]) -> None:
+        self.names, self.axis_names = names, axis_names
+        self.wide = dtype == "float64"
+        self.head: list[str] = []
+        self.body: list[str] = []
+        self.tables: list[str] = []
+        self.functions: dict[str, None] = {}
+        self.operations: list[Node] = []
+        self.early: set[str] = set()  # names that the head makes
+        self._name_of: dict[int, str] = {}  # by id of the value
+        self._buffers: dict[tuple[Any, ...], str] = {}  # (slot, dtype, shape) → its name
+        self._views: dict[tuple[str, str], str] = {}
+        self._shapes: dict[tuple[Extent, ...], str] = {}
+        self._extents: dict[Extent, str] = {}
+        self._types: dict[Any, str] = {}
+        self._place: tuple[Any, ...] = ()
+        self.node: Node
+        self.inputs: Sequence[str] = ()
+        self.operands: Sequence[Node] = ()
+        self.out = ""
+        self.scratch: Sequence[str] = ()
+        self._values: Sequence[Value] = ()
+        self._lines = self.body
+
+    # ── steps ────────────────────────────────────────────────────────────────────────────────────
+    def step(self, step: Step) -> None:
+        value, kernel = step.value, step.kernel
+        node = self.node = value.node
+        self._lines = self.head if value.static else self.body
+        self._comment(node)
+        self._values = step.operands
+        self.operands = [each.node for each in step.operands]
+        self.inputs = [self.read(each) for each in step.operands]
+        if node.rank:
+            self.out = self.read(value)
+            self.scratch = [
+                self.buffer(slot, self.dtype(type.dtype), type.shape) for slot, type in step.scratch
+            ]
+            assert kernel.write, f"{node.op.name} has no lines"
+            lines = kernel.write(self)
+        else:
+            self.inputs = self._scalars(node)
+            assert kernel.scalar, f"{node.op.name} has no expression"
+            lines = [f"{self._new_scalar(value)} = {kernel.scalar(self)}"]
+        end = f"  # {self._type(node)}"
+        if len(lines[-1]) + len(end) + 8 <= WIDTH:
+            lines[-1] += end
+        self._lines += lines
+
+    def _scalars(self, node: Node) -> list[str]:
+        """Operands of a scalar expression: at least one has the node's own NumPy type."""
+        bare = [each.kind == "literal" for each in self._values]
+        typed = all(bare) or node.op.name == "where"
+        made: list[str] = []
+        for text, value, literal in zip(self.inputs, self._values, bare, strict=True):
+            if literal and typed:
+                text = f"{self.dtype(value.node.dtype)}({text})"
+            elif literal and text.startswith("-"):
+                text = f"({text})"
+            made.append(text)
+        return made
+
+    def _new_scalar(self, value: Value) -> str:
+        name = self._name_of[id(value)] = self.names.new(value.node.origin.name or "s")
+        return name
+
+    def _comment(self, node: Node) -> None:
+        span = node.origin.span
+        if span is None:
+            return
+        line = span.source.position(span.start)[0]
+        place = (id(self._lines), span.source, line)
+        if place != self._place:
+            self._place = place
+            text = plain(span.source.line(line).strip())
+            self._lines.append(f"# {plain(span.source.path)}:{line}  {text}"[: WIDTH - 8].rstrip())
+
+    # ── names of values ──────────────────────────────────────────────────────────────────────────
+    def read(self, value: Value) -> str:
+        """What the source calls it."""
+        name = self._name_of.get(id(value))
+        if name is None:
+            name = self._name_of[id(value)] = self._named(value)
+        return name
+
+    def give(self, value: Value, name: str) -> None:
+        self._name_of[id(value)] = name
+
+    def _named(self, value: Value) -> str:
+        node = value.node
+        if value.kind == "literal":
+            return self.number(node.attributes["value"], node.dtype)
+        if value.kind == "table":
+            return self._table(node)
+        if value.kind == "view":
+            assert value.parent
+            return self._view_of(value, value.parent)
+        assert value.kind == "array", f"{node} is read before it is made"
+        if value.feed:
+            return self.read(value.feed)
+        if value.static:
+            name = self.names.new(node.origin.name or "fixed")
+            dtype = self.dtype(node.dtype)
+            self.head.append(f"{name} = np.empty({self.shape(node.shape)}, {dtype})")
+            self.early.add(name)
+            return name
+        return self.buffer(value.slot, self.dtype(node.dtype), node.shape)
+
+    def buffer(self, slot: int, dtype: str, shape: Sequence[Extent]) -> str:
+        key = (slot, dtype, tuple(shape))
+        name = self._buffers.get(key)
+        if name is None:
+            name = self._buffers[key] = self.names.new(f"b{slot}")
+            cut = f"{self.use('cut')}(slots[{slot}], {dtype}, {self.shape(shape)})"
+            self.head.append(f"{name} = {cut}")
+            self.early.add(name)
+        return name
+
+    def _table(self, node: Node) -> str:
+        name = self.names.new((node.origin.name or "table").upper())
+        rows = self._rows(node.attributes["value"], node.dtype)
+        self.tables.append(f"{name} = np.array({rows}, {self.dtype(node.dtype)})")
+        if 0 in node.shape:
+            self.tables[-1] += f".reshape({self.shape(node.shape)})"
+        self.early.add(name)
+        return name
+
+    def _rows(self, value: Any, dtype: str) -> str:
+        if isinstance(value, tuple):
+            return f"[{', '.join(self._rows(row, dtype) for row in value)}]"  # pyright: ignore
+        return self.number(value, dtype)
+
+    def _view_of(self, value: Value, base: Value) -> str:
+        node = value.node
+        kept = self.node, self.operands, self.inputs
+        name = self.read(base)
+        self.node, self.operands, self.inputs = node, [base.node], [name]
+        view = kernels[node.op.name].view
+        assert view, node
+        made = self.view(name, view(self))
+        self.node, self.operands, self.inputs = kept
+        return made
+
+    # ── what a row may ask for ───────────────────────────────────────────────────────────────────
+    def view(self, name: str, expression: str) -> str:
+        key = (name, expression)
+        made = self._views.get(key)
+        if made is None:
+            word = expression.removeprefix("{}").lstrip(".").split("(")[0]
+            text = expression.replace("{}", name)
+            if name.startswith("np.") or name[0] in "-0123456789":  # a literal broadcast
+                made = self._views[key] = self.names.new("full")
+                early = True
+            else:
+                made = self._views[key] = self.names.new(f"{name}_{SUFFIX.get(word, 'view')}")
+                early = name in self.early
+            (self.head if early else self.body).append(f"{made} = {text}")
+            if early:
+                self.early.add(made)
+        return made
+
+    def bits(self, index: int) -> str:
+        if index < 0:
+            return self.out if self.node.dtype == "int" else self.view(self.out, "{}.view(I)")
+        value, text = self._values[index], self.inputs[index]
+        dtype = self.node.dtype
+        if value.kind == "literal":
+            return repr(_bits(value.node.attributes["value"], dtype, self.wide))
+        if dtype == "int":
+            return text
+        width = "I" if dtype == "float" else "np.int64"
+        if not value.node.rank:
+            return f"{text}.view({width})"
+        return self.view(text, f"{{}}.view({width})")
+
+    def number(self, value: float | bool, dtype: str) -> str:
+        if dtype == "bool":
+            return repr(bool(value))
+        if dtype == "int":
+            return repr(int(value))
+        number = float(value)
+        if math.isfinite(number):
+            return repr(number)
+        return "np.nan" if math.isnan(number) else "np.inf" if number > 0 else "-np.inf"
+
+    def contiguous(self, index: int) -> bool:
+        return self._values[index].contiguous
+
+    def use(self, function: str) -> str:
+        self.functions[function] = None
+        return function
+
+    def place(self) -> str:
+        self.operations.append(self.node)
+        span = self.node.origin.span
+        where = self.node.op.name if span is None else f"{span} {self.node.op.name}"
+        return f"{len(self.operations) - 1}, {where!r}"
+
+    def dtype(self, name: str) -> str:
+        return DTYPES[name]
+
+    def shape(self, shape: Sequence[Extent]) -> str:
+        shape = tuple(shape)
+        made = self._shapes.get(shape)
+        if made is None:
+            parts = [self.extent(extent) for extent in shape]
+            made = self._shapes[shape] = f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+        return made
+
+    def extent(self, extent: Extent) -> str:
+        made = self._extents.get(extent)
+        if made is None:
+            for name in axes(extent):
+                if name not in self.axis_names:
+                    raise _unreadable(name, self.node)
+            made = self._extents[extent] = expression(extent, self.axis_names.__getitem__)
+        return made
+
+    def _type(self, node: Node) -> str:
+        made = self._types.get(node.type)
+        if made is None:
+            made = self._types[node.type] = plain(str(node.type))
+        return made
+
+
+DTYPES = {"float": "F", "float64": "np.float64", "int": "np.int64", "bool": "np.bool_"}
+
+
+def plain(text: str) -> str:
+    """A user's text for a comment or a docstring: nothing in it can end either."""
+    return repr(text)[1:-1].replace('"', "'")
+
+
+def _bits(value: float, dtype: str, wide: bool) -> int:
+    if dtype == "int":
+        return int(value)
+    if dtype == "float" and not wide:
+        try:
+            return struct.unpack("<i", struct.pack("<f", value))[0]
+        except OverflowError:  # beyond float32: what rounding gives is inf
+            return struct.unpack("<i", struct.pack("<f", math.copysign(math.inf, value)))[0]
+    return struct.unpack("<q", struct.pack("<d", value))[0]
+
+
+def _unreadable(name: str, node: Node) -> Exception:
+    return fault(
+        "B003",
+        f"the length of the axis `{name}` can't be read off any input",
+        node.origin.span,
+        help=f"give an input that has `{name}` as an axis of its own",
+    )
