@@ -34,6 +34,10 @@ MAY_IMPORT = {
     "pipeline": {
         "language", "passes", "ir", "ops", "backends", "backends.numpy", "training", *EVERYWHERE,
     },
+    "api": {
+        "pipeline", "language", "training", "passes", "ir", "backends", "backends.numpy",
+        *EVERYWHERE,
+    },
     "cli": {
         "", "pipeline", "language", "training", "passes", "ir", "ops", "codes", "backends.numpy",
         *EVERYWHERE,
@@ -44,7 +48,7 @@ MAY_IMPORT = {
 # Modules from outside that only some rooms may name, and the rooms that may.
 CONFINED = {
     "lark": {"language"},
-    "numpy": {"backends.numpy", "training", ""},
+    "numpy": {"backends.numpy", "training", "api"},
     "rich": {"cli", "training"},
     "safetensors": {"training"},
     "pyarrow": {"training"},

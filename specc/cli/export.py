@@ -12,8 +12,11 @@ def declare(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a spec")
     parser.add_argument("--to", required=True, metavar="FORMAT", help="numpy")
     parser.add_argument("-o", "--output", required=True, metavar="PATH", help="the file to write")
-    parser.add_argument("--weights", metavar="W.safetensors", help="weights to write beside it")
-    parser.add_argument("--dtype", default="float32", metavar="D", help="float32 or float64")
+    parser.add_argument(
+        "--weights", metavar="W.safetensors", help="weights to write beside it, as .npz"
+    )
+    parser.add_argument("--dtype", metavar="D", help="float32 (which it is if not said) or float64")
+    parser.add_argument("--model", metavar="NAME", help="which one, if the file has several")
     add_overrides(parser)
 
 
@@ -24,6 +27,7 @@ def run(options: Namespace) -> int:
         to=options.to,
         output=options.output,
         weights=options.weights,
+        model=options.model,
         dtype=options.dtype,
     )
     print(f"written to {path}")

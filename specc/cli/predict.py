@@ -14,6 +14,7 @@ def declare(parser: ArgumentParser) -> None:
     parser.add_argument("--input", required=True, metavar="X.npz", help="its inputs by name")
     parser.add_argument("--output", required=True, metavar="Y.npz", help="where its outputs go")
     add_numbers(parser)
+    parser.add_argument("--model", metavar="NAME", help="which one, if the file has several")
     add_overrides(parser)
 
 
@@ -22,6 +23,7 @@ def run(options: Namespace) -> int:
         options.file,
         overrides=dict(options.overrides),
         weights=options.weights,
+        model=options.model,
         inputs=options.input,
         output=options.output,
         backend=options.backend,

@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from specc import pipeline
 from specc.cli.arguments import add_json, add_numbers, add_overrides, number
 from specc.cli.output import print_json
+from specc.training.progress import Silent
 
 
 def declare(parser: ArgumentParser) -> None:
@@ -37,8 +38,8 @@ def run(options: Namespace) -> int:
         inputs=options.input,
         out=options.out,
         resume=options.resume,
-        quiet=options.json,
+        progress=Silent() if options.json else None,
     )
     if options.json:
         print_json(result.json())
-    return 0 if result.holds else 1
+    return result.status
