@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import specc.ops
-from specc.ir import Axis, Extent, Graph, Node, Size, toposort
+from specc.ir import Graph, Node, Size, toposort
 from specc.ir.op import Op
-from specc.ir.size import atoms, evaluate
+from specc.ir.size import axis, evaluate
 
 Array = NDArray[Any]
 MASK = 2**32 - 1
@@ -89,10 +89,8 @@ def lengths(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, int]:
     found: dict[str, int] = {}
     for node in graph.inputs:
         for extent, length in zip(node.shape, feeds[node.attributes["name"]].shape, strict=True):
-            alone = list(atoms(extent))
-            if isinstance(extent, Size) and len(alone) == 1 and str(extent) == str(alone[0]):
-                assert isinstance(alone[0], Axis)
-                found[alone[0].name] = length
+            if isinstance(extent, Size) and extent == axis(str(extent)):
+                found[str(extent)] = length
     return found
 
 
@@ -132,10 +130,6 @@ def _node(node: Node, inputs: list[Any], precision: str, named: Mapping[str, int
         return inputs[0][node.attributes["index"]]
     attributes = {key: bound(value, named) for key, value in node.attributes.items()}
     made = realise(node.op, inputs, attributes, numpy_dtype(node.dtype, precision))
-    shape = tuple(extent_of(each, named) for each in node.shape)
+    shape = tuple(evaluate(each, named) for each in node.shape)
     assert made.shape == shape, f"{node} has the shape {made.shape}, not {shape}"
     return made
-
-
-def extent_of(extent: Extent, named: Mapping[str, int]) -> int:
-    return evaluate(extent, named)

@@ -45,7 +45,7 @@ def turned(case: Case) -> tuple[Graph, Mapping[str, Array]]:
     ]
     inputs = [emit("permute", node, axes=tuple(range(node.rank))[::-1]) for node in given]
     result = emit(case.op.name, *inputs, **case.sample.attributes)
-    feeds = {name: np.ascontiguousarray(array.T) for name, array in case.feeds().items()}
+    feeds = {name: np.array(array.T, order="C") for name, array in case.feeds().items()}
     return Graph("turned", tuple(given), (Output("y", "result", result),)), feeds
 
 
