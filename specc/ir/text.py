@@ -7,8 +7,8 @@
         out result "y" = %2
     }
 
-What stands in a file comes back: types, attributes, roles, requirements, the origins' lines and
-names. A definition's identity, columns, and hyper-parameters that aren't plain values don't.
+What stands in a file comes back: types, attributes, roles, requirements, the origins' lines, names
+and scopes. A definition's identity, columns, and hyper-parameters that aren't plain values don't.
 """
 
 from __future__ import annotations
@@ -122,11 +122,14 @@ def _comment(origin: Origin) -> str:
         place = f" {path}:{source.position(origin.span.start)[0]}"
     if origin.name:
         name = f" as {origin.name}"
-    return f"  #{place}{name}" if place or name else ""
+    scope = f" in {origin.scope}" if origin.scope else ""
+    return f"  #{place}{name}{scope}" if place or name or scope else ""
 
 
 # ── text to graph ────────────────────────────────────────────────────────────────────────────────
-COMMENT = re.compile(r"(?: (?P<path>.*?):(?P<line>\d+))?(?: as (?P<name>.+))?")
+COMMENT = re.compile(
+    r"(?: (?P<path>.*?):(?P<line>\d+))?(?: as (?P<name>.+?))?(?: in (?P<scope>\S+))?"
+)
 TOKEN = re.compile(
     r"""\s*(?:(?P<string>"(?:[^"\\]|\\.)*")
     |(?P<float>\d+(?:\.\d+(?:[eE][+-]?\d+)?|[eE][+-]?\d+))
@@ -275,7 +278,7 @@ class _Reader:
             if len(source.text) < before:  # a stand-in for the file: lines, without what they hold
                 source = self.sources[match["path"]] = Source(match["path"], "\n" * (2 * before))
             span = Span(source, before, before)
-        return Origin(span, match["name"] or "")
+        return Origin(span, match["name"] or "", match["scope"] or "")
 
     def next(self) -> tuple[str, str]:
         self.at += 1

@@ -50,10 +50,14 @@ def test_how_it_reads() -> None:
     x = make_input("x", "input", Type("float", (axis("batch"), 4)))
     with origin(Origin(Span(source, 6, 12), "y")):
         y = emit("exp", x) * 2.0
+    called = Origin(None, "", "block.0")
     body = Graph("twice exp", (x,), (Output("y", "result", y),), hypers={"n": 4})
     z = make_input("image", "input", x.type)
-    graph = Graph("M", (z,), (Output("out", "output", emit("call", z, body=body)),))
+    with origin(called):
+        made = emit("call", z, body=body)
+    graph = Graph("M", (z,), (Output("out", "output", made),))
     assert write(graph) == READS
+    assert write(parse(READS)) == READS
 
 
 READS = """\
@@ -68,7 +72,7 @@ body @twice_exp = "twice exp"(n=4) {
 
 graph "M" {
     %0: float[batch, 4] = input(name="image", role="input")
-    %1: float[batch, 4] = call(%0; body=@twice_exp)
+    %1: float[batch, 4] = call(%0; body=@twice_exp)  # in block.0
     out output "out" = %1
 }
 """
