@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from specc.language.pretty import NOTHING, SPACE, Group, Nest, Text, join, lay_out
+from specc.language.pretty import ALWAYS, NOTHING, SPACE, Group, Nest, Text, join, lay_out
 from specc.language.syntax import (
     Argument,
     Attribute,
@@ -96,6 +96,15 @@ class _Page:
         text = "\n".join(self._lines).strip("\n")
         return text + "\n" if text else ""
 
+    def body(self, statements: Sequence[Statement], level: int) -> None:
+        """A block's statements, the keywords of neighbouring lines in a column of their own."""
+        widths = [len(_keyword(each)) for each in statements]
+        for index, each in enumerate(statements):
+            if widths[index] and (index == 0 or not widths[index - 1]):
+                end = next((at for at in range(index, len(widths)) if not widths[at]), len(widths))
+                widths[index:end] = [max(widths[index:end])] * (end - index)
+            self.statement(each, level, widths[index])
+
     def line(self, text: Text, level: int, after: str = "", remark: str = "") -> None:
         """A line, or the few that it takes; `after` is what must stand on the last one."""
         indent = " " * (level * STEP)
@@ -107,8 +116,8 @@ class _Page:
         self._lines.append("")
 
     def remark(self, text: str, level: int) -> None:
-        mark = "#" if text.startswith("!") and not self._lines else "# "
-        self._lines.append(" " * (level * STEP) + (mark + text).rstrip() if text else "")
+        said = f"#{text}" if text.startswith("!") and not self._lines else comment(text)
+        self._lines.append(" " * (level * STEP) + said if text else "")
 
     def doc(self, text: str, level: int) -> None:
         if not text:
@@ -152,10 +161,9 @@ class _Page:
         self, head: Text, body: Sequence[Statement], level: int, remark: str, before: str = ""
     ) -> None:
         self.line([before, head], level, " {", remark)
-        for each in body:
-            self.statement(each, level + 1)
+        self.body(body, level + 1)
 
-    def statement(self, each: Statement, level: int) -> None:
+    def statement(self, each: Statement, level: int, width: int = 0) -> None:
         if isinstance(each, Remark):
             self.remark(each.text, level)
         elif isinstance(each, Binding):
@@ -165,12 +173,12 @@ class _Page:
         elif isinstance(each, Declaration):
             self.doc(each.doc, level)
             entries = Group(Nest(join([_entry(entry) for entry in each.entries])))
-            self.line([f"{each.kind} ", entries], level, remark=each.remark)
+            self.line([f"{each.kind:{width}} ", entries], level, remark=each.remark)
         elif isinstance(each, Clause):
             self.doc(each.doc, level)
             arguments = Group(Nest(join([_argument(argument) for argument in each.arguments])))
             on: Text = [" on ", _expression(each.on)] if each.on is not None else ""
-            self.line([f"{each.keyword} ", arguments, on], level, remark=each.remark)
+            self.line([f"{each.keyword:{width}} ", arguments, on], level, remark=each.remark)
         elif isinstance(each, Return):
             values = Group(Nest(join([_expression(value) for value in each.values])))
             self.line(["return ", values], level, remark=each.remark)
@@ -198,6 +206,13 @@ class _Page:
         if each.otherwise:
             self._block("} else", each.otherwise, level, "")
         self.line("}", level)
+
+
+def _keyword(each: Statement) -> str:
+    """The keyword that is put in a column with those of the lines around it."""
+    if isinstance(each, Declaration | Clause) and not each.doc:
+        return each.kind if isinstance(each, Declaration) else each.keyword
+    return ""
 
 
 # ── parts of statements ──────────────────────────────────────────────────────────────────────────
@@ -235,6 +250,10 @@ def _scope(scope: Scope | None) -> Text:
 def _argument(each: Argument) -> Text:
     name = f"{each.name} = " if each.name is not None else ""
     return [name, _expression(each.value)]
+
+
+def comment(text: str) -> str:
+    return f"# {text}".rstrip()
 
 
 def quote(text: str) -> str:
@@ -321,12 +340,23 @@ def _binary(each: Binary) -> Text:
 
 
 def _pipeline(each: Pipe) -> Text:
-    stages: list[Text] = []
+    """On one line if it fits; where the author broke it, there; else a stage a line."""
+    pipes: list[Pipe] = []
     first: Expression = each
     while isinstance(first, Pipe):
-        stages.append([SPACE, "-> ", _expression(first.stage, APPLIED), _scope(first.scope)])
+        pipes.append(first)
         first = first.value
-    return Group(_expression(first, OR), Nest(*reversed(stages)))
+    kept = any(pipe.broken or pipe.remark or pipe.above for pipe in pipes)
+    rest: list[Text] = []
+    for pipe in reversed(pipes):
+        stage: Text = ["-> ", _expression(pipe.stage, APPLIED), _scope(pipe.scope)]
+        if pipe.broken or pipe.remark or pipe.above:
+            said = f"  # {pipe.remark}" if pipe.remark else ""
+            above = [[comment(text), ALWAYS] for text in pipe.above]
+            rest.append([said, ALWAYS, above, stage])
+        else:
+            rest.append(Group(SPACE, stage) if kept else [SPACE, stage])
+    return Group(_expression(first, OR), Nest(*rest))
 
 
 def _element(each: Expression | Slice | Ellipsis) -> Text:

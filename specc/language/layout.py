@@ -26,7 +26,7 @@ class Tokens:
     """Parallel lists: token i has a kind, a value, and its place [start, end) in the text.
 
     The value of NEWLINE and `{` is the comment at the line's end; of a COMMENT its text, which is
-    empty for a blank line.
+    empty for a blank line. That of a `->` which begins a line is a newline and the comments before.
     """
 
     __slots__ = ("deep", "ends", "kinds", "starts", "values")
@@ -83,7 +83,11 @@ class Layout:
                     value = unicodedata.normalize("NFC", value)
                 if value in reserved:
                     kind = value
-            if gap or kind == "}":
+            if gap and kind == "->":
+                value = lines.broken_arrow(gap)
+                fresh = False
+                gap.clear()
+            elif gap or kind == "}":
                 fresh = lines.cross(gap, kind, begin)
                 gap.clear()
             if kind == "NAME":
@@ -146,12 +150,20 @@ class _Lines:
         self.deepen()
         self._statement = len(tokens.kinds)
 
+    def broken_arrow(self, gap: list[tuple[str, int, int]]) -> str:
+        """The value of a `->` that begins a line: what the line before says, then those between."""
+        trailing = ""
+        if gap[0][0] == "COMMENT":
+            trailing = self._said(gap.pop(0)).strip()
+        between = [self._said(each) for each in gap if each[0] == "COMMENT"]
+        return "\n".join(["", trailing, *between])
+
     def cross(self, gap: list[tuple[str, int, int]], kind: str, begin: int) -> bool:
         """From the last token over a gap to one of `kind`; says if that begins a statement."""
         tokens = self.tokens
         kinds = tokens.kinds
         last = kinds[-1] if kinds else ""
-        if self.brackets > 0 or last in CONTINUES or kind == "->" or (kind, last) == ("else", "}"):
+        if self.brackets > 0 or last in CONTINUES or (kind, last) == ("else", "}"):
             self._hoist(gap)
             if kind == END and not self.brackets:
                 tokens.add("NEWLINE", "", begin, begin)

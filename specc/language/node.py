@@ -15,11 +15,13 @@ from typing import Any, NoReturn, dataclass_transform
 from specc.diagnostics import Source, Span
 
 NOWHERE = Span(Source("", ""), 0, 0)
+Break = bool  # whether a line broke here: how a thing was written, not what it says
+_NEVER_COMPARED = ("Span", "Break")
 
 
 @dataclass_transform(frozen_default=True)
 class NodeType(type):
-    """Turns annotated names into slots and arguments. A field that is a Span is never compared."""
+    """Turns annotated names into slots and arguments. Spans and Breaks are never compared."""
 
     def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> NodeType:
         annotations: dict[str, str] = namespace.get("__annotations__", {})
@@ -28,7 +30,9 @@ class NodeType(type):
         namespace["__slots__"] = names
         if names:
             namespace["__match_args__"] = names
-            namespace["_compared"] = tuple(each for each in names if annotations[each] != "Span")
+            namespace["_compared"] = tuple(
+                each for each in names if annotations[each] not in _NEVER_COMPARED
+            )
         made = super().__new__(cls, name, bases, namespace)
         if names:
             setattr(made, "__dataclass_fields__", _fields(annotations, defaults))
@@ -40,7 +44,7 @@ def _fields(annotations: dict[str, str], defaults: dict[str, Any]) -> dict[str, 
     """What the functions of the module `dataclasses` look for."""
     made: dict[str, Field[Any]] = {}
     for name, type in annotations.items():
-        told = type != "Span"
+        told = type not in _NEVER_COMPARED
         each = _Field(defaults.get(name, MISSING), MISSING, True, told, None, told, None, False)
         each.name, each.type, each._field_type = name, type, _ORDINARY
         made[name] = each

@@ -37,6 +37,7 @@ class Group:
 
 Text = str | Line | Nest | Group | Sequence["Text"]
 SPACE, NOTHING = Line(" "), Line("")
+ALWAYS = Line("\n")  # breaks, and every group around it does
 
 
 def join(texts: Sequence[Text]) -> list[Text]:
@@ -60,7 +61,7 @@ def lay_out(text: Text, width: int, indent: int, step: int = 4) -> str:
             parts.append(each)
             column += len(each)
         elif isinstance(each, Line):
-            if broken:
+            if broken or each is ALWAYS:
                 parts.append("\n" + " " * at)
                 column = at
             else:
@@ -92,10 +93,10 @@ def _fits(group: Group, room: int, after: list[tuple[int, bool, Text]]) -> bool:
         elif isinstance(each, Line):
             if broken:
                 return True
+            if each is ALWAYS:
+                return False
             room -= len(each.flat)
-        elif isinstance(each, Group):
-            waiting += [(False, inner) for inner in reversed(each.inner)]
-        elif isinstance(each, Nest):
+        elif isinstance(each, Nest | Group):
             waiting += [(broken, inner) for inner in reversed(each.inner)]
         else:
             waiting += [(broken, inner) for inner in reversed(each)]

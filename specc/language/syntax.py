@@ -7,7 +7,7 @@ among the statements; one at a statement's end is its `remark`.
 from __future__ import annotations
 
 from specc.diagnostics import Span
-from specc.language.node import NOWHERE, Node
+from specc.language.node import NOWHERE, Break, Node
 
 
 # ── expressions ──────────────────────────────────────────────────────────────────────────────────
@@ -68,6 +68,9 @@ class Pipe(Node):
     stage: Expression  # Name, Call or Attribute
     scope: Scope | None = None
     span: Span = NOWHERE
+    broken: Break = False  # its `->` begins a line
+    remark: str = ""  # the comment at the end of the line before
+    above: tuple[str, ...] = ()  # the comments on lines of their own between that and its own
 
 
 class Argument(Node):

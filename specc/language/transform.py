@@ -328,11 +328,16 @@ class Transform:
         start: int,
         end: int,
         value: Expression,
+        arrow: str,
         stage: Expression,
         _as: str | None,
         scope: Scope | None,
     ) -> Pipe:
-        return Pipe(value, stage, scope, Span(self.source, start, end))
+        span = Span(self.source, start, end)
+        if arrow == "->":
+            return Pipe(value, stage, scope, span)
+        _, remark, *above = arrow.split("\n")
+        return Pipe(value, stage, scope, span, True, remark, tuple(above))
 
     def binary(self, start: int, end: int, left: Expression, operator: str, right: Expression) -> Binary:
         source = self.source
