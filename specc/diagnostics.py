@@ -1,0 +1,218 @@
+"""What went wrong in a user's file, where, and how to mend it. Knows no stage of the compiler."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+
+class Source:
+    """A file's name as the user gave it, and its text."""
+
+    __slots__ = ("_line_starts", "path", "text")
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        self.text = text
+        self._line_starts: list[int] | None = None
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """Line and column, both from 1, of a character offset."""
+        starts = self._starts()
+        line = bisect_right(starts, offset)
+        return line, offset - starts[line - 1] + 1
+
+    def line(self, number: int) -> str:
+        starts = self._starts()
+        end = starts[number] if number < len(starts) else len(self.text) + 1
+        return self.text[starts[number - 1] : end - 1].rstrip("\r")
+
+    def _starts(self) -> list[int]:
+        if self._line_starts is None:
+            starts = [0]
+            at = self.text.find("\n")
+            while at >= 0:
+                starts.append(at + 1)
+                at = self.text.find("\n", at + 1)
+            self._line_starts = starts
+        return self._line_starts
+
+
+class Span:
+    """A stretch of a source, as character offsets [start, end)."""
+
+    __slots__ = ("end", "source", "start")
+
+    def __init__(self, source: Source, start: int, end: int) -> None:
+        self.source = source
+        self.start = start
+        self.end = end
+
+    def to(self, other: Span) -> Span:
+        return Span(self.source, self.start, other.end)
+
+    @property
+    def text(self) -> str:
+        return self.source.text[self.start : self.end]
+
+    def __str__(self) -> str:
+        line, column = self.source.position(self.start)
+        return f"{self.source.path}:{line}:{column}"
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One place that matters, and what is there."""
+
+    span: Span
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One fault. `labels[0]` is where it is; the others are the places that it follows from."""
+
+    code: str
+    message: str
+    labels: tuple[Label, ...] = ()
+    expected: str = ""
+    found: str = ""
+    help: str = ""
+    severity: str = "error"  # or "note", which fails nothing
+
+    @property
+    def place(self) -> str:
+        return str(self.labels[0].span) if self.labels else ""
+
+    def json(self) -> dict[str, object]:
+        """The machine's form: what `--json` prints."""
+        places: list[dict[str, object]] = []
+        for label in self.labels:
+            line, column = label.span.source.position(label.span.start)
+            place = {"file": label.span.source.path, "line": line, "column": column}
+            places.append({**place, "text": label.text})
+        keys = ("code", "severity", "message", "expected", "found", "help")
+        return {**{key: getattr(self, key) for key in keys}, "labels": places}
+
+
+class SpecError(Exception):
+    """A user's input is wrong: the diagnostics say how."""
+
+    def __init__(self, diagnostics: Diagnostic | Sequence[Diagnostic]) -> None:
+        if isinstance(diagnostics, Diagnostic):
+            diagnostics = (diagnostics,)
+        self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
+        super().__init__("\n".join(render(each) for each in self.diagnostics))
+
+
+def fault(
+    code: str,
+    message: str,
+    *places: Span | tuple[Span, str] | Label | None,
+    expected: str = "",
+    found: str = "",
+    help: str = "",
+) -> SpecError:
+    """A SpecError of one diagnostic; a place is a span, or a span and what is there."""
+    return SpecError(Diagnostic(code, message, labels(*places), expected, found, help))
+
+
+def labels(*places: Span | tuple[Span, str] | Label | None) -> tuple[Label, ...]:
+    made: list[Label] = []
+    for place in places:
+        if isinstance(place, Span):
+            made.append(Label(place))
+        elif isinstance(place, tuple):
+            made.append(Label(*place))
+        elif place is not None:
+            made.append(place)
+    return tuple(made)
+
+
+@dataclass(slots=True)
+class Report:
+    """Collects diagnostics; the same code at the same place is said once."""
+
+    diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    _seen: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        key = (diagnostic.code, diagnostic.place or diagnostic.message)
+        if key not in self._seen:
+            self._seen.add(key)
+            self.diagnostics.append(diagnostic)
+
+    def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
+        for each in diagnostics:
+            self.add(each)
+
+    @property
+    def errors(self) -> list[Diagnostic]:
+        return [each for each in self.diagnostics if each.severity == "error"]
+
+    def raise_errors(self) -> None:
+        if self.errors:
+            raise SpecError(sorted(self.errors, key=_reading_order))
+
+
+def _reading_order(diagnostic: Diagnostic) -> tuple[str, int]:
+    if not diagnostic.labels:
+        return ("", 0)
+    span = diagnostic.labels[0].span
+    return (span.source.path, span.start)
+
+
+def render(diagnostic: Diagnostic) -> str:
+    """The text that a person reads: place, message, each source line with carets, then the advice."""
+    head = f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}"
+    if diagnostic.labels:
+        head = f"{diagnostic.place}: {head}"
+    lines = [head]
+    width = max((len(str(_line_of(label))) for label in diagnostic.labels), default=1)
+    shown: tuple[Source, int] | None = None
+    for index, label in enumerate(diagnostic.labels):
+        source, number = label.span.source, _line_of(label)
+        if shown is None or shown[0] is not source:
+            if index:
+                lines.append(f"{' ' * width} --> {label.span}")
+            lines.append(f"{' ' * width} |")
+        if shown != (source, number):
+            lines.append(f"{number:>{width}} | {_visible(source.line(number))}")
+        shown = (source, number)
+        lines.append(f"{' ' * width} | {_carets(label, '^' if index == 0 else '-')}".rstrip())
+    for word, text in (
+        ("expected", diagnostic.expected),
+        ("found", diagnostic.found),
+        ("help", diagnostic.help),
+    ):
+        if text:
+            indent = "\n" + " " * (width + 5 + len(word))
+            lines.append(f"{' ' * width} = {word}: {indent.join(text.splitlines())}")
+    return "\n".join(lines)
+
+
+def _line_of(label: Label) -> int:
+    return label.span.source.position(label.span.start)[0]
+
+
+def _visible(text: str) -> str:
+    """Tabs as one blank, so that carets stand under what they mean; control characters shown."""
+    return "".join(" " if c == "\t" else c if c.isprintable() else "�" for c in text)
+
+
+def _carets(label: Label, mark: str) -> str:
+    line, column = label.span.source.position(label.span.start)
+    room = len(label.span.source.line(line)) - column + 1
+    length = max(1, min(label.span.end - label.span.start, room))
+    return " " * (column - 1) + mark * length + (" " + label.text if label.text else "")
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
+    """`did you mean "x"?` when a candidate is near, else nothing."""
+    from difflib import get_close_matches  # a fault was found: its 3 ms are the user's gain
+
+    near = get_close_matches(name, sorted(set(candidates)), n=1, cutoff=0.6)
+    return f"did you mean `{near[0]}`?" if near else ""

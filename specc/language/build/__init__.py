@@ -1,0 +1,220 @@
+"""Syntax to graphs: every model, data and train block of a file, or all that is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import specc.ops  # noqa: F401  (fills the registry)
+from specc.diagnostics import (
+    Diagnostic,
+    Report,
+    Source,
+    Span,
+    SpecError,
+    did_you_mean,
+    fault,
+    labels,
+)
+from specc.ir.model import Data, Expect, Model, Spec, Train
+from specc.language import syntax
+from specc.language.build import expressions as _expressions  # noqa: F401  (fills the rules)
+from specc.language.build.arguments import assign, given
+from specc.language.build.datas import build_data
+from specc.language.build.dispatch import evaluate
+from specc.language.build.frame import Builder, Frame
+from specc.language.build.library import Home, Library, read
+from specc.language.build.models import build_model, hypers_of
+from specc.language.build.training import Block, build_expect
+from specc.language.build.values import Item, Value, key_of
+from specc.language.check import check
+from specc.language.parse import parse
+from specc.limits import ERRORS
+
+Overrides = Mapping[str, tuple[syntax.Expression, Span]]
+
+
+def load(path: str | Path, overrides: Mapping[str, str] | None = None) -> Spec:
+    """A spec file, built.
+
+    Raises:
+        SpecError: with every error that could be found.
+    """
+    place = Path(path)
+    text = read(place, str(path))
+    return _build(Source(str(path), text), place.resolve(), overrides or {})
+
+
+def loads(text: str, path: str = "<text>", overrides: Mapping[str, str] | None = None) -> Spec:
+    """A spec's text, built. It imports nothing, for it stands in no folder."""
+    return _build(Source(path, text), None, overrides or {})
+
+
+def _build(source: Source, place: Path | None, overrides: Mapping[str, str]) -> Spec:
+    report = Report()
+    library = Library(report)
+    folder = place.parent if place else None
+    home = library.open(source, folder, (place,) if place else ())
+    assert home.module is not None
+    builder = Builder(library, report)
+    check(builder, home)
+    try:
+        made = _File(builder, home, _parsed(overrides))
+        spec = made.build(source)
+    except SpecError as error:
+        report.extend(error.diagnostics)
+        spec = None
+    if report.errors:
+        found = report.errors
+        if len(found) > ERRORS.value:
+            rest = len(found) - ERRORS.value
+            found = found[: ERRORS.value]
+            found.append(Diagnostic(ERRORS.code, f"{rest} more errors are not shown"))
+        raise SpecError(found)
+    assert spec is not None
+    return replace(
+        spec, notes=tuple(each for each in report.diagnostics if each.severity == "note")
+    )
+
+
+def _parsed(overrides: Mapping[str, str]) -> dict[str, Overrides]:
+    """`Digits.hidden` = "128" as {"Digits": {"hidden": expression}}."""
+    made: dict[str, dict[str, tuple[syntax.Expression, Span]]] = {}
+    for place, text in overrides.items():
+        block, dot, name = place.rpartition(".")
+        source = Source(f"--set {place}", text)
+        whole = Span(source, 0, len(text))
+        if not dot:
+            raise fault("H007", f"`{place}` names no block", whole, expected="Block.name=value")
+        shifted = Source(f"--set {place}", f"value = {text}")
+        item = next(
+            (each for each in parse(shifted).items if isinstance(each, syntax.Binding)), None
+        )
+        if item is None:
+            raise fault("H007", f"`{text}` is no value", whole)
+        made.setdefault(block, {})[name] = (item.value, item.value.span)
+    return made
+
+
+class _File:
+    """The blocks of one file while they are built, in order."""
+
+    def __init__(self, builder: Builder, home: Home, overrides: dict[str, Overrides]) -> None:
+        self.builder, self.home, self.overrides = builder, home, overrides
+        self.models: dict[object, Model | None] = {}
+        self.named: dict[str, Model] = {}
+
+    def build(self, source: Source) -> Spec:
+        assert self.home.module is not None
+        definitions = [
+            each for each in self.home.module.items if isinstance(each, syntax.Definition)
+        ]
+        self._check_overrides(definitions)
+        datas: dict[str, Data] = {}
+        trains: list[Train] = []
+        names: list[str] = []
+        for definition in definitions:
+            frame = Frame(self.builder, "file", definition.name, self.home, False)
+            with frame.statement():
+                if definition.kind == "data":
+                    item = Item(definition, self.home)
+                    made = build_data(self.builder, item, self._hypers(item, None, False))
+                    if made is not None:
+                        datas[definition.name] = made
+        for definition in definitions:
+            frame = Frame(self.builder, "file", definition.name, self.home, False)
+            with frame.statement():
+                if definition.kind == "train":
+                    name = definition.name or "train"
+                    if name in names:
+                        self.builder.report.add(
+                            Diagnostic(
+                                "N002",
+                                f"two train blocks are called `{name}`",
+                                labels(definition.at),
+                                help="name each: `train pretrain { ... }`",
+                            )
+                        )
+                    block = Block(
+                        self.builder,
+                        self.home,
+                        definition,
+                        self.model,
+                        datas,
+                        tuple(names),
+                        self.overrides.get(name, {}),
+                    )
+                    names.append(name)
+                    train = block.read()
+                    if train is not None:
+                        trains.append(train)
+        for definition in definitions:
+            if definition.kind == "model" and definition.name not in self.named:
+                frame = Frame(self.builder, "file", definition.name, self.home, False)
+                with frame.statement():
+                    self.model(Item(definition, self.home), None)
+        expects: list[Expect] = []
+        for each in self.home.module.items:
+            if isinstance(each, syntax.Expect):
+                claim = build_expect(self.builder, self.home, each)
+                if claim is not None:
+                    expects.append(claim)
+        return Spec(source.path, source.text, self.named, tuple(trains), datas, tuple(expects))
+
+    def model(self, item: Item, call: syntax.Call | None) -> Model | None:
+        """A model with the hyper-parameters that a train block and the command line give."""
+        hypers = self._hypers(item, call, rigid=True)
+        key = (id(item.definition), tuple((name, key_of(value)) for name, value in hypers.items()))
+        if key not in self.models:
+            self.models[key] = build_model(self.builder, item, hypers)
+        made = self.models[key]
+        if made is not None:
+            self.named.setdefault(item.name, made)
+        return made
+
+    def _hypers(self, item: Item, call: syntax.Call | None, rigid: bool) -> dict[str, Value]:
+        given_values: dict[str, tuple[Value, Span]] = {}
+        frame = Frame(self.builder, "train", item.name, self.home, False)
+        names = [each.name for each in item.definition.parameters or ()]
+        if call is not None:
+            assigned = assign(f"`{item.name}`", names, given(call.arguments), call.span)
+            for name, argument in assigned.items():
+                given_values[name] = (argument.evaluate(frame), argument.span)
+        for name, (expression, span) in self.overrides.get(item.name, {}).items():
+            given_values[name] = (evaluate(frame, expression), span)
+        return hypers_of(self.builder, item, given_values, rigid)
+
+    def _check_overrides(self, definitions: list[syntax.Definition]) -> None:
+        blocks = {
+            each.name or "train": each
+            for each in definitions
+            if each.kind in ("model", "data", "train")
+        }
+        for block, entries in self.overrides.items():
+            for name, (_, span) in entries.items():
+                definition = blocks.get(block)
+                if definition is None:
+                    self.builder.report.add(
+                        Diagnostic(
+                            "H007",
+                            f"the file has no block `{block}`",
+                            labels(span),
+                            help=did_you_mean(block, blocks),
+                        )
+                    )
+                    break
+                names = [each.name for each in definition.parameters or ()]
+                if definition.kind != "train" and name not in names:
+                    self.builder.report.add(
+                        Diagnostic(
+                            "H007",
+                            f"`{block}` has no hyper-parameter `{name}`",
+                            labels(span),
+                            expected=", ".join(names) or "none",
+                            help=did_you_mean(name, names),
+                        )
+                    )
+
+
+__all__ = ["load", "loads"]

@@ -1,0 +1,247 @@
+"""Arguments to parameters: who gets what, and whether it is of the kind that was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from specc.diagnostics import Span, did_you_mean, fault
+from specc.ir import Size
+from specc.language import syntax
+from specc.language.build.dispatch import evaluate
+from specc.language.build.frame import Frame
+from specc.language.build.values import (
+    ALL,
+    Instance,
+    Item,
+    Native,
+    Tensor,
+    Value,
+    describe,
+    is_number,
+)
+
+KINDS = (
+    "function",
+    "activation",
+    "loss",
+    "metric",
+    "init",
+    "schedule",
+    "optimizer",
+    "layer",
+    "cell",
+    "model",
+)
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One argument: an expression yet to be evaluated, or a value that a pipeline brings."""
+
+    name: str | None
+    span: Span
+    expression: syntax.Expression | None = None
+    value: Value = _MISSING
+
+    def evaluate(self, frame: Frame) -> Value:
+        if self.expression is None:
+            return self.value
+        return evaluate(frame, self.expression)
+
+
+def given(arguments: Sequence[syntax.Argument]) -> list[Given]:
+    return [Given(each.name, each.value.span, each.value) for each in arguments]
+
+
+# What users of other libraries write, and what it is here.
+_FOREIGN = {
+    "dim": "axis",
+    "kernel_size": "kernel",
+    "out_features": "out",
+    "out_channels": "out",
+    "keepdim": "keepdims",
+    "in_features": "nothing: the input's axis says it",
+    "in_channels": "nothing: the input's axis says it",
+    "num_embeddings": "count",
+    "embedding_dim": "dim",
+    "learning_rate": "lr",
+    "negative_slope": "alpha",
+    "units": "out",
+    "betas": "beta1 and beta2",
+    "hidden_size": "n",
+}
+
+
+def assign(
+    what: str,
+    names: Sequence[str],
+    arguments: Sequence[Given],
+    span: Span,
+    also: Sequence[str] = (),
+) -> dict[str, Given]:
+    """Parameter name → argument. `also` may be given by name only."""
+    made: dict[str, Given] = {}
+    position = 0
+    for each in arguments:
+        name = each.name
+        if name is None:
+            if position >= len(names):
+                raise fault(
+                    "H003",
+                    f"{what} takes {_count(len(names))}, and this is one more",
+                    each.span,
+                    expected=", ".join(names) or "no arguments",
+                )
+            name = names[position]
+            position += 1
+        elif name not in names and name not in also:
+            here = _FOREIGN.get(name, "")
+            advice = did_you_mean(name, [*names, *also])
+            if here in names or here.startswith("nothing") or " and " in here:
+                advice = f"here it is `{here}`" if here in names else f"here it is {here}"
+            raise fault(
+                "H002",
+                f"{what} has no argument `{name}`",
+                each.span,
+                expected=", ".join([*names, *also]) or "no arguments",
+                help=advice,
+            )
+        if name in made:
+            raise fault(
+                "H006",
+                f"`{name}` is given twice",
+                (each.span, "given here again"),
+                (made[name].span, "given here first"),
+            )
+        made[name] = each
+    return made
+
+
+def missing(what: str, name: str, type: syntax.TypeExpression | None, span: Span) -> Exception:
+    asked = f": {type.span.text}" if type else ""
+    return fault(
+        "H001",
+        f"{what} needs `{name}`",
+        (span, f"`{name}{asked}` is not given"),
+        expected=f"{name}{asked}",
+    )
+
+
+def check_hyper(
+    frame: Frame, type: syntax.TypeExpression | None, value: Value, span: Span, what: str
+) -> Value:
+    """A hyper-parameter's value, held against its declared type; a number fills a list."""
+    if type is None or value is ALL:
+        return value
+    if value is None:
+        if type.optional:
+            return None
+        raise _wrong(type, value, span, what)
+    if type.name == "axis":
+        return value
+    if type.axes is not None:
+        return _list_hyper(frame, type, value, span, what)
+    if isinstance(value, Tensor) and value.rank == 0 and type.name in ("int", "float"):
+        if value.dtype == "float64":
+            return value  # an exact scalar: a schedule's, or made of `step`
+        raise fault(
+            "H004",
+            f"{what} is known when compiled; this is a tensor",
+            (span, str(value)),
+            help=f"a tensor argument is declared `{type.name}[]`",
+        )
+    fits = {
+        "int": lambda: isinstance(value, (int, Size)) and not isinstance(value, bool),
+        "float": lambda: is_number(value),
+        "bool": lambda: isinstance(value, bool),
+        "string": lambda: isinstance(value, str),
+    }.get(type.name)
+    if fits is not None:
+        if not fits():
+            raise _wrong(type, value, span, what)
+        return value
+    if type.name not in KINDS:
+        raise fault(
+            "N001",
+            f"`{type.name}` is no type",
+            type.span,
+            help=did_you_mean(type.name, ["int", "float", "bool", "string", "axis", *KINDS]),
+        )
+    if not _is_kind(value, type.name):
+        raise _wrong(type, value, span, what)
+    return value
+
+
+def _is_kind(value: Value, kind: str) -> bool:
+    if isinstance(value, Item):
+        return (
+            value.kind == kind
+            or (kind == "function" and value.kind in ("activation", "loss"))
+            or (kind == "layer" and value.kind == "model")
+        )
+    # a compiler's own function serves as a function or an activation: `act = tanh`
+    return isinstance(value, Native) and kind in ("function", "activation")
+
+
+def _list_hyper(
+    frame: Frame, type: syntax.TypeExpression, value: Value, span: Span, what: str
+) -> Value:
+    assert type.axes is not None
+    if len(type.axes) != 1 or isinstance(type.axes[0], syntax.Ellipsis):
+        raise fault("H004", "a list has one axis", type.span)
+    axis = type.axes[0]
+    length: Any = None
+    if isinstance(axis, syntax.Number):
+        length = axis.value
+    elif isinstance(axis, syntax.Name):
+        length = frame.axes.bound.get(axis.id, frame.values.get(axis.id))
+    if is_number(value) and isinstance(length, int):
+        value = [value] * length
+    if not isinstance(value, list):
+        raise _wrong(type, value, span, what)
+    element = syntax.TypeExpression(type.name, None, span=type.span)
+    items: list[Value] = value
+    for each in items:
+        check_hyper(frame, element, each, span, f"an element of {what}")
+    if length is None and isinstance(axis, syntax.Name):
+        frame.axes.bound[axis.id] = len(items)
+    elif isinstance(length, int) and len(items) != length:
+        raise fault(
+            "H004",
+            f"{what} is a list of {length}, and this has {len(items)}",
+            (span, describe(items)),
+            (type.span, "asked here"),
+            expected=f"{length} numbers",
+            found=f"{len(items)}",
+        )
+    return items
+
+
+def _wrong(type: syntax.TypeExpression, value: Value, span: Span, what: str) -> Exception:
+    return fault(
+        "H004",
+        f"{what} is {_article(type.span.text or type.name)}, not {describe(value)}",
+        (span, describe(value)),
+        expected=type.span.text or type.name,
+        found=describe(value),
+        help=_advice(type, value),
+    )
+
+
+def _advice(type: syntax.TypeExpression, value: Value) -> str:
+    if type.name == "int" and isinstance(value, float):
+        return f"write {int(value)}" if value.is_integer() else "`//` divides whole numbers"
+    if type.name == "layer" and isinstance(value, Instance):
+        return "give the layer's name, not a built one: it is built inside"
+    return ""
+
+
+def _article(word: str) -> str:
+    return f"{'an' if word[:1] in 'aeiou' else 'a'} {word}"
+
+
+def _count(number: int) -> str:
+    return "no arguments" if number == 0 else "1 argument" if number == 1 else f"{number} arguments"

@@ -1,0 +1,553 @@
+"""Expressions, one rule a form: literals, names, operators, pipelines, indexing, lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from specc.diagnostics import Diagnostic, Span, SpecError, did_you_mean, fault
+from specc.ir import Extent, Size
+from specc.language import syntax
+from specc.language.build.apply import apply_stage, call
+from specc.language.build.dispatch import evaluate, rule
+from specc.language.build.frame import Frame, unbound
+from specc.language.build.tensors import (
+    arithmetic,
+    lift,
+    logical,
+    matmul,
+    negate,
+    op,
+)
+from specc.language.build.values import (
+    POISON,
+    Instance,
+    Label,
+    Namespace,
+    Poisoned,
+    Record,
+    ScopeName,
+    Several,
+    Tensor,
+    Value,
+    describe,
+)
+from specc.limits import REPETITIONS
+
+
+def together(thunks: list[Callable[[], Value]]) -> list[Value]:
+    """Evaluates all of them, and raises the faults of all together."""
+    made: list[Value] = []
+    faults: list[Diagnostic] = []
+    poisoned = False
+    for thunk in thunks:
+        try:
+            made.append(thunk())
+        except SpecError as error:
+            faults.extend(error.diagnostics)
+        except Poisoned:
+            poisoned = True
+    if faults:
+        raise SpecError(faults)
+    if poisoned:
+        raise Poisoned
+    return made
+
+
+@rule(syntax.Number)
+def _number(frame: Frame, expression: syntax.Number, naming: str | None) -> Value:
+    return expression.value
+
+
+@rule(syntax.String)
+def _string(frame: Frame, expression: syntax.String, naming: str | None) -> Value:
+    return expression.value
+
+
+@rule(syntax.Literal)
+def _literal(frame: Frame, expression: syntax.Literal, naming: str | None) -> Value:
+    return expression.value
+
+
+@rule(syntax.Broken)
+def _broken(frame: Frame, expression: syntax.Broken, naming: str | None) -> Value:
+    return POISON
+
+
+@rule(syntax.Name)
+def _name(frame: Frame, expression: syntax.Name, naming: str | None) -> Value:
+    if expression.primed:
+        return _primed(frame, expression)
+    return lookup(frame, expression.id, expression.span)
+
+
+def lookup(frame: Frame, name: str, span: Span) -> Value:
+    """What a name means in an expression: values win, then axes, then the file's and std's items."""
+    if name in frame.values:
+        value = frame.values[name]
+        if value is not None or name not in frame.axes.bound:
+            return value
+    if name in frame.axes.bound:
+        return frame.axes.resolve(frame.axes.bound[name])
+    if name == "training":
+        frame.reads_training = True
+        return frame.training
+    if name == "step" and frame.kind in ("schedule", "optimizer", "train", "function", "penalty"):
+        return frame.the_step()
+    found = frame.home.lookup(frame, name, span)
+    if found is not None:
+        return found
+    raise fault(
+        "N001",
+        f"`{name}` is not defined",
+        span,
+        help=did_you_mean(name, _names_in_sight(frame)) or _foreign(name),
+    )
+
+
+def _names_in_sight(frame: Frame) -> Iterator[str]:
+    yield from frame.values
+    yield from frame.axes.bound
+    yield from frame.home.names()
+
+
+_FOREIGN = {
+    "True": "`true`",
+    "False": "`false`",
+    "None": "`none`",
+    "len": "`size(x, axis = 0)`",
+    "torch": "functions are called by their bare names: `exp(x)`",
+    "np": "functions are called by their bare names: `exp(x)`",
+    "self": "a layer's own names are written bare",
+    "dim": "`axis`",
+    "nll_loss": "`cross_entropy(logits, label)`",
+    "Dense": "`Linear`",
+}
+
+
+def _foreign(name: str) -> str:
+    return f"here it is {_FOREIGN[name]}" if name in _FOREIGN else ""
+
+
+def _primed(frame: Frame, expression: syntax.Name) -> Value:
+    name = expression.id
+    if f"{name}'" in frame.values:
+        return frame.values[f"{name}'"]
+    if name in frame.state_paths:
+        return frame.current[frame.state_paths[name]]
+    raise fault(
+        "N006",
+        f"`{name}'` is the next value of a state, and `{name}` is not one",
+        expression.span,
+        help=did_you_mean(name, frame.state_paths) or f"declare it: `state {name}: float[...] = 0`",
+    )
+
+
+@rule(syntax.Unary)
+def _unary(frame: Frame, expression: syntax.Unary, naming: str | None) -> Value:
+    value = evaluate(frame, expression.operand)
+    if expression.operator == "-":
+        return negate(value, expression.span)
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, Tensor) and value.dtype == "bool":
+        return Tensor(op(expression.span, "not", value.node), value.labels)
+    raise fault(
+        "T003",
+        f"`not` needs truth values, not {describe(value)}",
+        (expression.operand.span, describe(value)),
+        expected="bool",
+    )
+
+
+@rule(syntax.Binary)
+def _binary(frame: Frame, expression: syntax.Binary, naming: str | None) -> Value:
+    # A chain a + b + c leans to the left: walk down it, so that its length needs no recursion.
+    chain: list[syntax.Binary] = []
+    first: syntax.Expression = expression
+    while isinstance(first, syntax.Binary):
+        chain.append(first)
+        first = first.left
+    if chain[-1].operator in ("and", "or"):
+        value = evaluate(frame, first)
+    else:
+        value, right = together(
+            [lambda: evaluate(frame, first), lambda: evaluate(frame, chain[-1].right)]
+        )
+        value = _apply_binary(frame, chain.pop(), value, right)
+    for each in reversed(chain):
+        if isinstance(value, bool) and each.operator == ("or" if value else "and"):
+            continue  # decided by its left side
+        value = _apply_binary(frame, each, value, evaluate(frame, each.right))
+    return value
+
+
+def _apply_binary(frame: Frame, at: syntax.Binary, left: Value, right: Value) -> Value:
+    if at.operator in ("and", "or"):
+        return logical(at.operator, left, right, at.span, at.left.span, at.right.span, frame)
+    if at.operator == "@":
+        return matmul(frame, left, right, at.span, at.left.span, at.right.span)
+    if at.operator in ("==", "!=") and (left is None or right is None):
+        return (left is right) == (at.operator == "==")
+    for value, side in ((left, at.left), (right, at.right)):
+        if value is None:
+            raise fault(
+                "T009",
+                f"`{side.span.text}` may be none, and is used unguarded",
+                (side.span, "none here"),
+                help=f"decide first: `... if {side.span.text} == none else ...`",
+            )
+    return arithmetic(frame, at.operator, left, right, at.span, at.left.span, at.right.span)
+
+
+def condition(frame: Frame, expression: syntax.Expression) -> bool:
+    """A test that is decided when compiled."""
+    value = evaluate(frame, expression)
+    if isinstance(value, bool):
+        return value
+    raise fault(
+        "T012",
+        "a condition is on hyper-parameters and `training`, decided when compiled",
+        (expression.span, describe(value)),
+        expected="true or false",
+        found=describe(value),
+        help="`where(condition, a, b)` chooses between tensors",
+    )
+
+
+@rule(syntax.Conditional)
+def _conditional(frame: Frame, expression: syntax.Conditional, naming: str | None) -> Value:
+    taken = expression.then if condition(frame, expression.test) else expression.otherwise
+    return evaluate(frame, taken, naming)
+
+
+@rule(syntax.Pipe)
+def _pipe(frame: Frame, expression: syntax.Pipe, naming: str | None) -> Value:
+    stages: list[syntax.Pipe] = []
+    first: syntax.Expression = expression
+    while isinstance(first, syntax.Pipe):
+        stages.append(first)
+        first = first.value
+    value = evaluate(frame, first)
+    at = first.span
+    for stage in reversed(stages):
+        value = apply_stage(frame, value, at, stage)
+        if value is POISON:
+            raise Poisoned
+        at = stage.span
+    return value
+
+
+@rule(syntax.Call)
+def _call(frame: Frame, expression: syntax.Call, naming: str | None) -> Value:
+    return call(frame, expression, naming)
+
+
+@rule(syntax.Attribute)
+def _attribute(frame: Frame, expression: syntax.Attribute, naming: str | None) -> Value:
+    name = expression.name
+    if isinstance(expression.value, syntax.Name) and not expression.value.primed:
+        base = expression.value.id
+        value = frame.values.get(base)
+        if not _has(value, name) and f"{base} scope" in frame.values:
+            return field_of(frame, frame.values[f"{base} scope"], name, expression)
+        if value is None and base in ("train",) and frame.kind == "data":
+            return frame.home.training_column(frame, name, expression)
+    return field_of(frame, evaluate(frame, expression.value), name, expression)
+
+
+def _has(value: Value, name: str) -> bool:
+    if isinstance(value, Record):
+        return name in value.fields
+    return isinstance(value, (Instance, Namespace, ScopeName, list))
+
+
+def field_of(frame: Frame, value: Value, name: str, at: syntax.Attribute) -> Value:
+    """value.name: a record's field, a layer's parameter, an imported item, an element."""
+    if isinstance(value, Record):
+        if name in value.fields:
+            return value.fields[name]
+        raise _no_field(value, name, at, value.fields)
+    if isinstance(value, Namespace):
+        found = value.home.own(name)
+        if found is None:
+            raise _no_field(value, name, at, value.home.items)
+        return value.home.lookup(frame, name, at.span)
+    if isinstance(value, list):
+        if name.isdigit() and int(name) < len(value):
+            return value[int(name)]
+        raise _no_field(value, name, at, ())
+    if isinstance(value, (Instance, ScopeName)):
+        path = f"{value.path}.{name}" if value.path else name
+        if path in frame.parameters:
+            owned, node = frame.parameters[path]
+            return Tensor(node, owned.labels)
+        if path in frame.current:
+            return frame.current[path]
+        inner = [
+            each for each in (*frame.parameters, *frame.current) if each.startswith(f"{path}.")
+        ]
+        if inner:
+            return ScopeName(path)
+        if isinstance(value, Instance) and value.applications == 0:
+            raise unbound(value, name, at.at)
+        near = [
+            each[len(value.path) + 1 :]
+            for each in frame.parameters
+            if each.startswith(f"{value.path}.")
+        ]
+        raise _no_field(value, name, at, near)
+    if isinstance(value, Tensor) and name in ("shape", "T"):
+        advice = {"shape": "`size(x, axis = ...)`", "T": '`rearrange(x, "a b -> b a")`'}[name]
+        raise fault("N004", f"a tensor has no `{name}`", at.at, help=f"here it is {advice}")
+    raise _no_field(value, name, at, ())
+
+
+def _no_field(value: Value, name: str, at: syntax.Attribute, candidates: Any) -> SpecError:
+    return fault(
+        "N004",
+        f"{describe(value)} has no `{name}`",
+        (at.at, "asked here"),
+        help=did_you_mean(name, candidates),
+    )
+
+
+@rule(syntax.List)
+def _list(frame: Frame, expression: syntax.List, naming: str | None) -> Value:
+    made: list[Value] = []
+    for index, item in enumerate(expression.items):
+        if isinstance(item, syntax.Ellipsis):
+            raise fault("T007", "`...` in a list is for axis arguments", item.span)
+        inner = f"{naming}.{index}" if naming else None
+        made.append(evaluate(frame, item, inner))
+    return made
+
+
+@rule(syntax.Comprehension)
+def _comprehension(frame: Frame, expression: syntax.Comprehension, naming: str | None) -> Value:
+    made: list[Value] = []
+    before = {name: frame.values[name] for name in expression.names if name in frame.values}
+    for index, bound in enumerate(rounds(frame, expression.names, expression.iterable)):
+        frame.values.update(bound)
+        inner = f"{naming}.{index}" if naming else None
+        made.append(evaluate(frame, expression.element, inner))
+    for name in expression.names:
+        frame.values.pop(name, None)
+    frame.values.update(before)
+    return made
+
+
+def rounds(
+    frame: Frame, names: tuple[str, ...], iterable: syntax.Expression
+) -> Iterator[dict[str, Value]]:
+    """What the names are in each round; the number of rounds of a whole build is bounded."""
+    value = evaluate(frame, iterable)
+    if not isinstance(value, list):
+        raise fault(
+            "H004",
+            f"this repeats over a list, not {describe(value)}",
+            (iterable.span, describe(value)),
+            help=f"`range({iterable.span.text})`" if isinstance(value, int) else "",
+        )
+    items: list[Value] = value
+    for item in items:
+        frame.builder.rounds += 1
+        if frame.builder.rounds > REPETITIONS.value:
+            raise fault(
+                REPETITIONS.code, f"more than {REPETITIONS.value} {REPETITIONS.what}", iterable.span
+            )
+        if len(names) == 1:
+            yield {names[0]: item}
+        elif isinstance(item, list) and len(item) == len(names):  # type: ignore[arg-type]
+            yield dict(zip(names, item, strict=True))  # type: ignore[arg-type]
+        else:
+            raise fault(
+                "H004",
+                f"each element must be a list of {len(names)}",
+                iterable.span,
+                found=describe(item),
+            )
+
+
+# ── indexing ─────────────────────────────────────────────────────────────────────────────────────
+@rule(syntax.Index)
+def _index(frame: Frame, expression: syntax.Index, naming: str | None) -> Value:
+    value = evaluate(frame, expression.value)
+    if isinstance(value, (list, str, Several)):
+        return _index_list(frame, value, expression)
+    if value is None:
+        raise fault(
+            "T009",
+            f"`{expression.value.span.text}` may be none, and is used unguarded",
+            expression.value.span,
+        )
+    tensor = lift(value, expression.value.span)
+    items = list(expression.items)
+    dots = [i for i, item in enumerate(items) if isinstance(item, syntax.Ellipsis)]
+    if len(dots) > 1:
+        raise fault("T011", "one `...` is enough in an index", items[dots[1]].span)
+    kinds = [_index_kind(frame, item) for item in items]
+    taken = sum(1 for kind in kinds if kind not in ("new", "..."))
+    if taken > tensor.rank:
+        raise fault(
+            "T011", f"{taken} indices for {tensor.rank} axes", (expression.span, f"of {tensor}")
+        )
+    if not dots:
+        items.append(syntax.Ellipsis())
+        kinds.append("...")
+    starts: list[Extent] = []
+    stops: list[Extent] = []
+    steps: list[int] = []
+    shape: list[Extent] = []
+    labels: list[Label] = []
+    axis = 0
+    for item, kind in zip(items, kinds, strict=True):
+        if kind == "new":
+            shape.append(1)
+            labels.append(None)
+        elif kind == "...":
+            for _ in range(tensor.rank - taken):
+                starts.append(0)
+                stops.append(tensor.shape[axis])
+                steps.append(1)
+                shape.append(tensor.shape[axis])
+                labels.append(tensor.labels[axis])
+                axis += 1
+        elif kind == "slice":
+            assert isinstance(item, syntax.Slice)
+            start, stop, step = _bounds(frame, item, tensor.shape[axis], tensor)
+            starts.append(start)
+            stops.append(stop)
+            steps.append(step)
+            whole = start == 0 and stop == tensor.shape[axis] and step == 1
+            shape.append(stop - start if step == 1 else (stop - start + step - 1) // step)
+            labels.append(tensor.labels[axis] if whole else None)
+            axis += 1
+        else:
+            position = kind
+            if isinstance(position, Tensor):
+                return _take(frame, tensor, position, expression, items)
+            place = _normal(frame, position, tensor.shape[axis], item.span, tensor, "index")
+            starts.append(place)
+            stops.append(place + 1)
+            steps.append(1)
+            axis += 1
+    node = tensor.node
+    if any(
+        s != 0 or e != n or k != 1
+        for s, e, n, k in zip(starts, stops, tensor.shape, steps, strict=True)
+    ):
+        node = op(
+            expression.span,
+            "slice",
+            node,
+            starts=tuple(starts),
+            stops=tuple(stops),
+            steps=tuple(steps),
+        )
+    if tuple(shape) != node.type.shape:
+        node = op(expression.span, "reshape", node, shape=tuple(shape))
+    return Tensor(node, tuple(labels))
+
+
+def _index_kind(frame: Frame, item: Any) -> Any:
+    if isinstance(item, syntax.Ellipsis):
+        return "..."
+    if isinstance(item, syntax.Slice):
+        return "slice"
+    value = evaluate(frame, item)
+    if value is None:
+        return "new"
+    if isinstance(value, Tensor) and value.dtype == "int":
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, Size)):
+        raise fault(
+            "T011",
+            f"an index is a whole number, a slice or an int tensor, not {describe(value)}",
+            (item.span, describe(value)),
+        )
+    return value
+
+
+def _bounds(
+    frame: Frame, item: syntax.Slice, extent: Extent, of: Tensor
+) -> tuple[Extent, Extent, int]:
+    step = evaluate(frame, item.step) if item.step else 1
+    if isinstance(step, bool) or not isinstance(step, int) or step < 1:
+        raise fault(
+            "T011",
+            "a slice's step is a whole number from 1",
+            item.step.span if item.step else item.span,
+        )
+
+    def bound(expression: syntax.Expression | None, otherwise: Extent) -> Extent:
+        if expression is None:
+            return otherwise
+        value = evaluate(frame, expression)
+        if isinstance(value, bool) or not isinstance(value, (int, Size)):
+            raise fault(
+                "T011",
+                f"a slice's bound is a whole number, not {describe(value)}",
+                (expression.span, describe(value)),
+            )
+        return _normal(frame, value, extent, expression.span, of, "bound")
+
+    start, stop = bound(item.start, 0), bound(item.stop, extent)
+    frame.axes.require(
+        stop - start, ">=", f"the slice `{item.span.text}` ends before it starts", item.span, "T011"
+    )
+    return start, stop, step
+
+
+def _normal(
+    frame: Frame, value: Extent, extent: Extent, span: Span, of: Tensor, what: str
+) -> Extent:
+    """A place on an axis, counted from its start, and proven or required to lie on it."""
+    place = value + extent if isinstance(value, int) and value < 0 else value
+    room = extent - place - (1 if what == "index" else 0)
+    message = f"the {what} {value} lies outside an axis of {extent} (of {of})"
+    frame.axes.require(place, ">=", message, span, "T011")
+    frame.axes.require(room, ">=", message, span, "T011")
+    return place
+
+
+def _index_list(frame: Frame, value: Any, expression: syntax.Index) -> Value:
+    items: Any = value.values if isinstance(value, Several) else value
+    if len(expression.items) != 1 or isinstance(expression.items[0], syntax.Ellipsis):
+        raise fault("T011", "a list has one index", expression.span)
+    item = expression.items[0]
+    if isinstance(item, syntax.Slice):
+        parts = [
+            evaluate(frame, each) if each else None for each in (item.start, item.stop, item.step)
+        ]
+        for part, each in zip(parts, (item.start, item.stop, item.step), strict=True):
+            if part is not None and (isinstance(part, bool) or not isinstance(part, int)):
+                raise fault(
+                    "T011", "a slice's bound is a whole number", each.span if each else item.span
+                )
+        if parts[2] == 0:
+            raise fault("T011", "a slice's step is a whole number from 1", item.span)
+        return items[slice(*parts)]
+    place = evaluate(frame, item)
+    if isinstance(place, bool) or not isinstance(place, int):
+        raise fault(
+            "T011",
+            f"a list's index is a whole number, not {describe(place)}",
+            (item.span, describe(place)),
+        )
+    if not -len(items) <= place < len(items):
+        raise fault("T011", f"the index {place} lies outside a list of {len(items)}", item.span)
+    return items[place]
+
+
+def _take(frame: Frame, tensor: Tensor, index: Tensor, at: syntax.Index, items: list[Any]) -> Value:
+    """x[i] with an int tensor: rows of x."""
+    if len([each for each in items if not isinstance(each, syntax.Ellipsis)]) != 1:
+        raise fault(
+            "T011",
+            "an int tensor indexes alone: `x[i]` takes rows along the first axis",
+            at.span,
+            help="`take_along_axis(x, index, axis = ...)` for the others",
+        )
+    node = op(at.span, "take", tensor.node, index.node)
+    return Tensor(node, (*index.labels, *tensor.labels[1:]))

@@ -1,0 +1,190 @@
+"""Type expressions: extents of their axes, and a value held against them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from specc.diagnostics import Span, fault
+from specc.ir import Extent, Size, Type
+from specc.language import syntax
+from specc.language.build.axes import Equation
+from specc.language.build.dispatch import evaluate
+from specc.language.build.frame import Frame
+from specc.language.build.tensors import arithmetic, own_name
+from specc.language.build.values import POISON, Label, Poisoned, Spread, Tensor, Value, describe
+
+Entries = Sequence[syntax.Expression | syntax.Ellipsis]
+TENSOR_DTYPES = ("float", "int", "bool")
+
+
+def extent(frame: Frame, expression: syntax.Expression, bind: bool) -> Extent:
+    """An axis of a type: names win over values; with `bind`, a new name is an unknown axis."""
+    if isinstance(expression, syntax.Name) and not expression.primed:
+        name = expression.id
+        if name in frame.axes.bound:
+            return frame.axes.resolve(frame.axes.bound[name])
+        value = frame.values.get(name)
+        if value is POISON:
+            raise Poisoned
+        if bind and (value is None or isinstance(value, Tensor)):
+            return frame.axes.unknown(name)
+    elif isinstance(expression, syntax.Binary) and expression.operator in "+ - * // %".split():
+        left = extent(frame, expression.left, bind)
+        right = extent(frame, expression.right, bind)
+        made = arithmetic(
+            frame,
+            expression.operator,
+            left,
+            right,
+            expression.span,
+            expression.left.span,
+            expression.right.span,
+        )
+        assert isinstance(made, (int, Size))
+        return made
+    value = evaluate(frame, expression)
+    if isinstance(value, bool) or not isinstance(value, (int, Size)):
+        raise fault(
+            "T006",
+            f"an axis is a whole number or a name, not {describe(value)}",
+            (expression.span, describe(value)),
+            expected="a whole number, a name, or their sums and products",
+            help="`//` divides whole numbers" if isinstance(value, float) else "",
+        )
+    if isinstance(value, int) and value < 0:
+        raise fault("T006", f"an axis can't have {value} elements", (expression.span, str(value)))
+    return value
+
+
+def shape_of(
+    frame: Frame, entries: Entries, span: Span
+) -> tuple[tuple[Extent, ...], tuple[Label, ...]]:
+    """A whole shape whose names are all known; `...` is what it is bound to."""
+    shape: list[Extent] = []
+    labels: list[Label] = []
+    for entry in entries:
+        if isinstance(entry, syntax.Ellipsis):
+            if frame.axes.spread is None:
+                raise fault(
+                    "T004",
+                    "`...` stands for nothing yet",
+                    entry.span,
+                    help="an input with `...` in its type binds it",
+                )
+            shape += frame.axes.spread
+            labels += map(own_name, frame.axes.spread)
+        else:
+            shape.append(extent(frame, entry, bind=False))
+            labels.append(entry.id if isinstance(entry, syntax.Name) else None)
+    return tuple(shape), tuple(labels)
+
+
+def match(
+    frame: Frame,
+    type: syntax.TypeExpression,
+    value: Tensor,
+    at: Span | None,
+    what: str,
+    argument: int | None = None,
+) -> Tensor:
+    """Holds a value against a declared type: binds the type's axes and gives the value its names."""
+    check_dtype(type, value, at, what)
+    assert type.axes is not None
+    dots = [i for i, entry in enumerate(type.axes) if isinstance(entry, syntax.Ellipsis)]
+    fixed = len(type.axes) - len(dots)
+    if value.rank < fixed or (not dots and value.rank != fixed):
+        raise fault(
+            "T002",
+            f"{what} has {_count(value.rank)}, not {'at least ' if dots else ''}{fixed}",
+            (at, f"this is {value}") if at else None,
+            (type.span, f"`{type.span.text}` is asked here"),
+            expected=type.span.text,
+            found=str(value),
+            help=_rank_help(fixed, value, type),
+        )
+    labels: list[Label] = []
+    position = 0
+    for entry in type.axes:
+        if isinstance(entry, syntax.Ellipsis):
+            here = value.shape[position : position + value.rank - fixed]
+            _bind_spread(frame, here, value, entry.span, at)
+            for offset in range(len(here)):
+                place = position + offset
+                own = value.labels[place]
+                labels.append(own if argument is None else Spread(argument, place))
+            position += len(here)
+            continue
+        declared = extent(frame, entry, bind=True)
+        actual = value.shape[position]
+        frame.axes.equate(Equation(declared, actual, entry.span, at, str(value)))
+        labels.append(entry.id if isinstance(entry, syntax.Name) else None)
+        position += 1
+    return Tensor(value.node, tuple(labels))
+
+
+def check_dtype(type: syntax.TypeExpression, value: Tensor, at: Span | None, what: str) -> None:
+    have = "float" if value.dtype == "float64" else value.dtype
+    if type.name != have:
+        raise fault(
+            "T003",
+            f"{what} is {have}, not {type.name}",
+            (at, f"this is {value}") if at else None,
+            (type.span, f"{type.name} is asked here"),
+            expected=type.name,
+            found=have,
+            help=f"cast it: `{type.name}(x)`" if type.name in ("float", "int") else "",
+        )
+
+
+def declared_type(
+    frame: Frame, type: syntax.TypeExpression, what: str
+) -> tuple[Type, tuple[Label, ...]]:
+    """The type of a parameter, a state or an asked value: every name in it is known."""
+    if type.axes is None or type.name not in TENSOR_DTYPES:
+        raise fault(
+            "T006", f"{what} needs a shape", type.span, help=f"`{type.name}[]` is a scalar tensor"
+        )
+    shape, labels = shape_of(frame, type.axes, type.span)
+    return Type(type.name, shape), labels
+
+
+def _bind_spread(
+    frame: Frame, here: tuple[Extent, ...], value: Tensor, span: Span, at: Span | None
+) -> None:
+    if frame.axes.spread is None:
+        frame.axes.spread = here
+    elif frame.axes.spread != here:
+        bound = ", ".join(map(str, frame.axes.spread))
+        found = ", ".join(map(str, here))
+        raise fault(
+            "T001",
+            f"axes do not agree: `...` is [{bound}] and [{found}]",
+            (at, f"this is {value}") if at else None,
+            (span, "one `...` stands for the same axes throughout an application"),
+            expected=f"[{bound}]",
+            found=f"[{found}]",
+        )
+
+
+def _count(rank: int) -> str:
+    return "no axes" if rank == 0 else "1 axis" if rank == 1 else f"{rank} axes"
+
+
+def _rank_help(fixed: int, value: Tensor, type: syntax.TypeExpression) -> str:
+    if value.rank == fixed - 1:
+        return "a missing axis of length 1 is added by `x[:, none]`"
+    if value.rank > fixed == 2:
+        return "`flatten(x)` makes one axis of all but the first"
+    return ""
+
+
+def static_int(value: Value, span: Span, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise fault(
+            "H004",
+            f"{what} is a whole number, not {describe(value)}",
+            (span, describe(value)),
+            expected="a whole number",
+            found=describe(value),
+        )
+    return value
