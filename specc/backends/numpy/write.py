@@ -45,7 +45,7 @@ class Writer:
         self._extents: dict[Extent, str] = {}
         self._types: dict[Any, str] = {}
         self._place: tuple[Any, ...] = ()
-        self.node: Node
+        self.node: Node = None  # type: ignore[assignment]
         self.inputs: Sequence[str] = ()
         self.operands: Sequence[Node] = ()
         self.out = ""
@@ -191,15 +191,15 @@ class Writer:
         return made
 
     def bits(self, index: int) -> str:
-        if index < 0:
-            return self.out if self.node.dtype == "int" else self.view(self.out, "{}.view(I)")
-        value, text = self._values[index], self.inputs[index]
         dtype = self.node.dtype
+        width = "I" if dtype == "float" else "np.int64"
+        if index < 0:
+            return self.out if dtype == "int" else self.view(self.out, f"{{}}.view({width})")
+        value, text = self._values[index], self.inputs[index]
         if value.kind == "literal":
             return repr(_bits(value.node.attributes["value"], dtype, self.wide))
         if dtype == "int":
             return text
-        width = "I" if dtype == "float" else "np.int64"
         if not value.node.rank:
             return f"{text}.view({width})"
         return self.view(text, f"{{}}.view({width})")
