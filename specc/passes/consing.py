@@ -28,7 +28,11 @@ class Kinds:
             seen = self._seen.get((op.name, id(attributes)))
             if seen is not None:
                 return seen[1]
-            key = (op.name, *((name, _exact(attributes[name])) for name in sorted(attributes)))
+            if len(attributes) == 1:
+                ((name, value),) = attributes.items()
+                key = (op.name, name, _exact(value))
+            else:
+                key = (op.name, *[(name, _exact(attributes[name])) for name in sorted(attributes)])
             number = self._number_of.get(key)
         if number is None:
             number = len(self._number_of) + 1

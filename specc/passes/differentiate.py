@@ -134,8 +134,8 @@ def _derivative(body: Graph, given: tuple[int, ...], needed: tuple[int, ...]) ->
         walked = yield from _backward(seeds, [body.inputs[place] for place in rest])
         found.update((p, g) for p, g in zip(rest, walked, strict=True) if g is not None)
     reaches = tuple(sorted(found))
-    used = {id(node) for node in toposort(found.values())}
-    reads = tuple(at for at, node in enumerate(body.inputs) if id(node) in used)
+    used = set(toposort(found.values()))
+    reads = tuple(at for at, node in enumerate(body.inputs) if node in used)
     graph = Graph(
         f"{body.name}.vjp",
         (*(body.inputs[at] for at in reads), *arriving.values()),
@@ -152,37 +152,37 @@ def _backward(seeds: _Seeds, wanted: Sequence[Node]) -> _Walk:
     """From the seeds back to the wanted nodes; contributions add up in the order of the walk."""
     order = toposort([scalar for scalar, _ in seeds])
     active = _depending(order, wanted)
-    parts_of: dict[tuple[int, int], list[Node]] = {}  # (node, result) → what came to it so far
+    parts_of: dict[tuple[Node, int], list[Node]] = {}  # (node, result) → what came to it so far
     for value, gradient in seeds:
-        parts_of.setdefault((id(value), 0), []).append(gradient)
+        parts_of.setdefault((value, 0), []).append(gradient)
     for node in reversed(order):
-        if id(node) not in active or not node.inputs:
+        if node not in active or not node.inputs:
             continue
         if node.op.name == "item":
             (source,) = node.inputs
-            if parts := parts_of.pop((id(node), 0), None):
-                parts_of.setdefault((id(source), node.attributes["index"]), []).extend(parts)
+            if parts := parts_of.pop((node, 0), None):
+                parts_of.setdefault((source, node.attributes["index"]), []).extend(parts)
             continue
         results = node.type.items if isinstance(node.type, Tuple) else (node.type,)
-        parts = [parts_of.pop((id(node), place), ()) for place in range(len(results))]
+        parts = [parts_of.pop((node, place), ()) for place in range(len(results))]
         if not any(parts):
             continue
         with origin(node.origin):
             arriving = {at: total for at, part in enumerate(parts) if (total := _total(part))}
         if node.op.name == "call":
-            needed = tuple(at for at, source in enumerate(node.inputs) if id(source) in active)
+            needed = tuple(at for at, source in enumerate(node.inputs) if source in active)
             derivative = yield (node.attributes["body"], tuple(arriving), needed)
             shares = _apply(derivative, node, tuple(arriving.values()))
         else:
             shares = _pull_back(node, arriving)
         for source, share in zip(node.inputs, shares, strict=True):
-            if share is not None and id(source) in active:
+            if share is not None and source in active:
                 assert share.type == source.type, f"{node}: {share} for {source}"
-                parts_of.setdefault((id(source), 0), []).append(share)
+                parts_of.setdefault((source, 0), []).append(share)
     gradients: list[Node | None] = []
     for node in wanted:
         with origin(node.origin):
-            gradients.append(_total(parts_of.get((id(node), 0), ())))
+            gradients.append(_total(parts_of.get((node, 0), ())))
     return gradients
 
 
@@ -212,14 +212,14 @@ def _pull_back(node: Node, arriving: Mapping[int, Node]) -> list[Node | None]:
     return list(shares)
 
 
-def _depending(order: Iterable[Node], wanted: Sequence[Node]) -> set[int]:
+def _depending(order: Iterable[Node], wanted: Sequence[Node]) -> set[Node]:
     """The nodes that a gradient may cross: float, and computed from a wanted one."""
-    active = {id(node) for node in wanted}
+    active = set(wanted)
     for node in order:
         if node.op.vjp is zero_gradient or not _is_float(node.type):
             continue
-        if any(id(source) in active for source in node.inputs):
-            active.add(id(node))
+        if any(source in active for source in node.inputs):
+            active.add(node)
     return active
 
 

@@ -65,32 +65,32 @@ class _Expanding:
     def flatten(self, graph: Graph) -> Graph:
         table = Table(self.kinds)
         requires = dict.fromkeys(graph.requires)
-        value_of: dict[int, Node] = {}
-        results_of: dict[int, tuple[Node, ...]] = {}  # of an expanded call with several
+        value_of: dict[Node, Node] = {}
+        results_of: dict[Node, tuple[Node, ...]] = {}  # of an expanded call with several
         made = 0
         for node in toposort([*graph.inputs, *graph.results]):
             name = node.op.name
             if name == "input":
-                value_of[id(node)] = node
+                value_of[node] = node
                 continue
-            if name == "item" and id(node.inputs[0]) in results_of:
-                results = results_of[id(node.inputs[0])]
-                value_of[id(node)] = results[node.attributes["index"]]
+            if name == "item" and node.inputs[0] in results_of:
+                results = results_of[node.inputs[0]]
+                value_of[node] = results[node.attributes["index"]]
                 continue
-            inputs = tuple([value_of[id(each)] for each in node.inputs])
+            inputs = tuple([value_of[each] for each in node.inputs])
             if name == "call" and not self.can_run(node):
                 flat = self.flat_of[node.attributes["body"]]
                 requires.update(dict.fromkeys(flat.requires))
-                results_of[id(node)] = self.inline(flat, inputs, node.origin.scope, table)
+                results_of[node] = self.inline(flat, inputs, node.origin.scope, table)
                 if len(flat.outputs) == 1:
-                    (value_of[id(node)],) = results_of.pop(id(node))
+                    (value_of[node],) = results_of.pop(node)
                 made += len(self.plan_of[flat].steps)
                 if made > NODES.value:
                     what = f"more than {NODES.value:,} {NODES.what}"
                     raise fault(NODES.code, what, node.origin.span)
             else:
-                value_of[id(node)] = table.share(self.on(node, inputs))
-        outputs = tuple(Output(o.name, o.role, value_of[id(o.node)]) for o in graph.outputs)
+                value_of[node] = table.share(self.on(node, inputs))
+        outputs = tuple(Output(o.name, o.role, value_of[o.node]) for o in graph.outputs)
         return replace(graph, outputs=outputs, requires=tuple(requires))
 
     def on(self, node: Node, inputs: tuple[Node, ...]) -> Node:
@@ -124,18 +124,18 @@ class _Expanding:
         return tuple([values[place] for place in plan.results])
 
     def plan(self, flat: Graph) -> _Plan:
-        place_of: dict[int, int] = {}
+        place_of: dict[Node, int] = {}
         steps: list[_Step] = []
         for node in toposort([*flat.inputs, *flat.results]):
             is_input = node.op.name == "input"
             number = 0 if is_input else self.kinds.number(node.op, node.attributes)
-            sources = tuple([place_of[id(each)] for each in node.inputs])
-            place_of[id(node)] = len(steps)
+            sources = tuple([place_of[each] for each in node.inputs])
+            place_of[node] = len(steps)
             steps.append(_Step(node.op, number, node.attributes, node.type, node.origin, sources))
         return _Plan(
-            tuple(place_of[id(node)] for node in flat.inputs),
+            tuple(place_of[node] for node in flat.inputs),
             steps,
-            tuple(place_of[id(node)] for node in flat.results),
+            tuple(place_of[node] for node in flat.results),
         )
 
     def join(self, origin: Origin, scope: str) -> Origin:

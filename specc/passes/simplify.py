@@ -28,16 +28,16 @@ class _Simplifying:
     def __init__(self, kinds: Kinds, simple: dict[Graph, Graph]) -> None:
         self.simple = simple
         self.table = Table(kinds)
-        self.done: dict[int, Node] = {}  # the simple nodes, held so that their ids stay theirs
+        self.done: set[Node] = set()  # the simple nodes
 
     def graph(self, graph: Graph) -> Graph:
-        value_of: dict[int, Node] = {id(node): node for node in graph.inputs}
+        value_of = {node: node for node in graph.inputs}
         self.done.update(value_of)
         for node in toposort(graph.results):
             if node.op.name != "input":
-                inputs = tuple([value_of[id(each)] for each in node.inputs])
-                value_of[id(node)] = self.settle(self.on(node, inputs))
-        outputs = tuple(Output(o.name, o.role, value_of[id(o.node)]) for o in graph.outputs)
+                inputs = tuple([value_of[each] for each in node.inputs])
+                value_of[node] = self.settle(self.on(node, inputs))
+        outputs = tuple(Output(o.name, o.role, value_of[o.node]) for o in graph.outputs)
         if all(new.node is old.node for new, old in zip(outputs, graph.outputs, strict=True)):
             return graph
         return replace(graph, outputs=outputs)
@@ -63,13 +63,13 @@ class _Simplifying:
                     break
             else:
                 shared = self.table.share(node)
-                self.done[id(shared)] = shared
+                self.done.add(shared)
                 return shared
         return self.place(found, node.origin)
 
     def place(self, node: Node, origin: Origin) -> Node:
         """What a rule emitted, simple; rules take away, so this ends, and soon."""
-        if id(node) in self.done:
+        if node in self.done:
             return node
         inputs = tuple([self.place(each, origin) for each in node.inputs])
         return self.settle(Node(node.op, inputs, node.attributes, node.type, origin))
