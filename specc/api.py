@@ -38,7 +38,7 @@ class Spec:
         """A model by name (the file's only one without), with other hyper-parameters.
 
         Raises:
-            SpecError: R113 for an unknown name; what the hyper-parameters make wrong.
+            SpecError: R213 for an unknown name; what the hyper-parameters make wrong.
         """
         from specc.training.predict import chosen_model
 
@@ -87,7 +87,7 @@ class Spec:
         trains = {train.name: train for train in self.built.trains}
         if not trains or (name is not None and name not in trains):
             raise fault(
-                "R113",
+                "R213",
                 f"the file has no train block `{name}`" if name else "the file has no train block",
                 help=did_you_mean(name or "", trains),
             )
@@ -146,7 +146,7 @@ class Trainer:
         """One update. Arrays are converted as a data block's columns are.
 
         Raises:
-            SpecError: a D code for a batch that doesn't fit, R101 before a NaN reaches a parameter.
+            SpecError: a D code for a batch that doesn't fit, R201 before a NaN reaches a parameter.
         """
         from specc.training.blocks import fitted_batch
 

@@ -29,10 +29,6 @@ STAGES = (
     "parse", "build", "objective", "differentiate", "step", "forward", "simplify", "expand",
     "simplify.expanded", "compile",
 )  # fmt: skip
-STAGES = (
-    "parse", "build", "objective", "differentiate", "step", "forward", "simplify", "expand",
-    "simplify.expanded", "compile",
-)  # fmt: skip
 SEED_LIMIT = 2**32  # a seed is one word of Philox's key
 
 
@@ -73,6 +69,13 @@ def compile(
     from specc.backends import numpy
 
     return numpy.compile(graph, dtype, updates=dict(updates or {}))
+
+
+def source_of(graph: Graph, dtype: str = "float32") -> str:
+    """What `compile` would run, as a module that needs NumPy alone."""
+    from specc.backends import numpy
+
+    return numpy.export(graph, dtype)
 
 
 def lower(graph: Graph) -> Graph:

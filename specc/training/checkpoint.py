@@ -73,7 +73,7 @@ def restore(learner: Learner, path: Path) -> dict[str, Any]:
     """Puts a checkpoint's arrays into the learner; gives the position in the training."""
     tensors, metadata = read_tensors(path)
     if "position" not in metadata:
-        raise fault("R103", f"`{path}` is not a checkpoint of a training")
+        raise fault("R203", f"`{path}` is not a checkpoint of a training")
     learner.streams.values.update(
         {
             name.removeprefix("stream/"): np.array(value)

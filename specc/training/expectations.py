@@ -41,7 +41,7 @@ def unknown_metric(
     clause: str, name: str, known: Collection[str], at: Expect | Keep | Patience | Plateau
 ) -> SpecError:
     return fault(
-        "R110",
+        "R210",
         f"`{clause}` reads `{name}`, which this run doesn't measure",
         at.span,
         expected="one of " + ", ".join(sorted(known)) if known else "a run that trains",

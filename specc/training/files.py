@@ -53,7 +53,7 @@ def sync_folder(folder: Path) -> None:
 
 def unwritable(path: Path, error: OSError) -> SpecError:
     return fault(
-        "R107",
+        "R207",
         f"`{path}` can't be written: {error.strerror or error}",
         help="what was written before is whole; free space or choose another folder with --out",
     )

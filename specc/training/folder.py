@@ -55,7 +55,7 @@ def given_folder(out: Path) -> Path:
     ]
     if taken:
         raise fault(
-            "R106",
+            "R206",
             f"`{out}` holds a run already: {', '.join(taken)}",
             help="go on with it: --resume; or choose another folder with --out",
         )
@@ -68,7 +68,7 @@ def given_folder(out: Path) -> Path:
 
 def nothing_to_resume(folder: Path) -> SpecError:
     return fault(
-        "R108",
+        "R208",
         f"there is no run to resume in `{folder}`",
         help="start one without --resume, or name its folder with --out",
     )
@@ -91,7 +91,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise nothing_to_resume(folder) from None
     except (OSError, ValueError) as error:
-        raise fault("R103", f"`{folder / RUN}` can't be read: {error}") from None
+        raise fault("R203", f"`{folder / RUN}` can't be read: {error}") from None
 
 
 def versions() -> dict[str, str]:
@@ -127,7 +127,7 @@ def held(folder: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise fault("R106", f"another process is writing to `{folder}`") from None
+        raise fault("R206", f"another process is writing to `{folder}`") from None
     finally:
         os.close(descriptor)
 

@@ -101,8 +101,8 @@ class Learner:
         """One update on a batch; its losses and metrics.
 
         Raises:
-            SpecError: R101 before anything has changed, if the loss or a gradient isn't finite;
-                R102 if the update made a parameter that isn't.
+            SpecError: R201 before anything has changed, if the loss or a gradient isn't finite;
+                R202 if the update made a parameter that isn't.
         """
         self._key[1] = self.steps
         self._step[...] = self.steps
@@ -137,7 +137,7 @@ class Learner:
             if not np.isfinite(values).all():
                 variable = next(v for v in self.train.model.parameters if v.name == name)
                 raise fault(
-                    "R102",
+                    "R202",
                     f"the update of step {self.steps} made numbers in `{name}` that are not finite",
                     (variable.span, "this parameter") if variable.span else None,
                     help="a smaller lr, or clip norm(1.0), keeps the steps within bounds",

@@ -35,7 +35,7 @@ def explain(
     culprit = first_cause([output.node for output in ends], wrong)
     named = ", ".join(f"`{output.name}`" for output in ends[:4]) or "the gradient"
     if culprit is None:
-        return fault("R101", f"{named} is not finite in step {step}", train.span, help=ADVICE)
+        return fault("R201", f"{named} is not finite in step {step}", train.span, help=ADVICE)
     values = wrong[id(culprit)]
     kind = "NaN" if np.isnan(values).any() else "infinite"
     count = int((~np.isfinite(values)).sum())
@@ -44,7 +44,7 @@ def explain(
     layer = f" in the layer `{source.scope}`" if source.scope else ""
     before = "\n".join(["its inputs are finite:", *_inputs(culprit, results, nodes)])
     return fault(
-        "R101",
+        "R201",
         f"{what}{layer} is {kind} in step {step}; no parameter was changed by that step",
         (source.span, f"{count} of {values.size} values of this {culprit.op.name}")
         if source.span

@@ -52,8 +52,8 @@ class Forward:
 
     @property
     def source(self) -> str:
-        """The Python text of the program."""
-        return self.program.source
+        """The Python text of the program, which runs with NumPy alone."""
+        return pipeline.source_of(self.graph, self.dtype)
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         from specc.training.learner import Streams, lengths_of
@@ -112,7 +112,7 @@ def chosen_model(spec: Spec, name: str | None = None) -> Model:
     if name is not None:
         if name not in spec.models:
             raise fault(
-                "R113",
+                "R213",
                 f"the file has no model `{name}`",
                 expected=", ".join(spec.models),
                 help=did_you_mean(name, spec.models),
@@ -122,7 +122,7 @@ def chosen_model(spec: Spec, name: str | None = None) -> Model:
         return spec.trains[-1].model
     if len(spec.models) != 1:
         raise fault(
-            "R113",
+            "R213",
             "which model to run isn't said",
             found=f"{len(spec.models)} models: {', '.join(spec.models)}" if spec.models else "none",
             help="a file that is run without a train block has one model",
@@ -182,7 +182,7 @@ def run_forward(spec: Spec, options: Options, progress: Progress) -> Result:
     result = Result(metrics=dict(counts))
     if options.inputs is None and not spec.expects:
         raise fault(
-            "R112",
+            "R212",
             f"`{spec.path}` has no train block and no inputs are given, so there is nothing to run",
             help="add `train { ... }`, or give the model's inputs with --input X.npz",
         )

@@ -89,7 +89,7 @@ def _as_begun(options: Options, begun: Mapping[str, Any]) -> Options:
 
 def _changed(what: str, before: object, now: object) -> SpecError:
     return fault(
-        "R109",
+        "R209",
         f"the run began with another {what}, so it can't go on to the same weights",
         expected=str(before),
         found=str(now),
@@ -261,7 +261,7 @@ class Running:
             start_from(learner, given, f"the block `{origin.source}`", origin.on)
         else:
             raise fault(
-                "R104",
+                "R204",
                 f"no train block `{origin.source}` runs before `{train.name}`",
                 origin.span,
                 help=did_you_mean(origin.source, self.weights),

@@ -36,14 +36,14 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Every tensor of a file and the metadata that specc wrote, {} if another program wrote it."""
     from safetensors import SafetensorError, deserialize
 
-    content = read_bytes(path, "R103", "weight file")
+    content = read_bytes(path, "R203", "weight file")
     try:
         entries = deserialize(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         metadata = json.loads(header.get("__metadata__", {}).get("specc", "{}"))
     except (SafetensorError, ValueError) as error:
         raise fault(
-            "R103",
+            "R203",
             f"`{path}` is not a whole safetensors file",
             found=str(error),
             help="weights are read from safetensors alone; a pickle (.pt, .bin) is never loaded",
@@ -52,7 +52,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     for name, entry in entries:
         if entry["dtype"] not in DTYPES:
             raise fault(
-                "R105",
+                "R205",
                 f"`{name}` in `{path}` has a dtype that this program can't read",
                 expected=", ".join(DTYPES),
                 found=entry["dtype"],
@@ -79,7 +79,7 @@ def assign(target: Arrays, given: Arrays, where: str, on: Collection[str] = ()) 
         array, value = target[name], given[name]
         if array.shape != value.shape:
             raise fault(
-                "R105",
+                "R205",
                 f"`{name}` from {where} has another shape",
                 expected=_shape(array),
                 found=_shape(value),
@@ -88,7 +88,7 @@ def assign(target: Arrays, given: Arrays, where: str, on: Collection[str] = ()) 
         same_kind = array.dtype.kind == value.dtype.kind
         if not same_kind and not (array.dtype.kind == "f" and value.dtype.kind in "iub"):
             raise fault(
-                "R105",
+                "R205",
                 f"`{name}` from {where} has another dtype",
                 expected=str(array.dtype),
                 found=str(value.dtype),
@@ -109,7 +109,7 @@ def _names_differ(where: str, missing: list[str], unexpected: list[str]) -> Spec
         if did_you_mean(name, [other])
     ]
     help = near[0].split(":")[0] if near else 'take a part of it with from ..., on = "glob"'
-    return fault("R104", "; ".join(parts), help=help)
+    return fault("R204", "; ".join(parts), help=help)
 
 
 def _listed(names: list[str]) -> str:

@@ -96,7 +96,7 @@ def direction(train: Train, clause: Patience | Plateau) -> bool:
     if train.keep and train.keep.metric.partition(".")[2] == name:
         return train.keep.highest
     raise fault(
-        "R111",
+        "R211",
         f"whether a high or a low `{clause.metric}` is better isn't said",
         clause.span,
         help=f"say it: keep highest({clause.metric}), or keep lowest({clause.metric})",
