@@ -62,8 +62,9 @@ CONFINED = {
     "importlib": {"backends", "cli", "training"},  # training looks for files, and imports none
 }
 
-# The places that may turn text into code: the loader of generated programs.
-MAY_EXECUTE = {"backends.numpy"}
+# The files that may turn text into code: the loader of generated programs, and the maker of the
+# syntax tree's classes, whose text is their fields' names.
+MAY_EXECUTE = {"specc/backends/numpy/program.py", "specc/language/node.py"}
 
 
 def room(module: str) -> str:
@@ -125,7 +126,7 @@ def test_only_the_loader_turns_text_into_code() -> None:
     found = [
         f"{file.relative_to(ROOT)}:{node.lineno}: {node.func.id}"
         for file, tree in trees()
-        if room(module_of(file)) not in MAY_EXECUTE
+        if file.relative_to(ROOT).as_posix() not in MAY_EXECUTE
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)

@@ -1,8 +1,8 @@
 """The pages are true: their specs check, their commands run, their Python works, their links lead.
 
-A block ```nn is a file that checks; ```nn body are statements for the body of a model with an input
-`x: float[n, 16]`; ```nn error CODE is a file with that fault alone; ```sh are commands that succeed;
-```python are parts of one program a page.
+A block ```nn is a file that checks; ```nn body are statements of a model with an input
+`x: float[n, 16]`; ```nn error CODE is a file with that fault alone; ```sh are commands that
+succeed; ```python are parts of one program a page.
 """
 
 from __future__ import annotations
@@ -39,7 +39,11 @@ class Block(NamedTuple):
         return f"{self.page}:{self.line}"
 
 
-def blocks(kind: str) -> Iterator[Block]:
+def blocks(kind: str) -> list[Block]:
+    return list(_blocks(kind))
+
+
+def _blocks(kind: str) -> Iterator[Block]:
     for page in PAGES:
         if page.name == "errors.md":
             continue

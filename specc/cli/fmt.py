@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from specc.cli.output import report
 from specc.cli.rewrite import rewrite
 from specc.diagnostics import Diagnostic, Source, SpecError
-from specc.language import format, parse, read
+from specc.language import parse
+from specc.language.build.library import read
+from specc.language.format import format
 
 STANDARD_INPUT = "-"
 
@@ -49,4 +52,4 @@ def run(options: Namespace) -> int:
 def _read(file: str) -> Source:
     if file == STANDARD_INPUT:
         return Source("<stdin>", sys.stdin.read())
-    return read(file)
+    return Source(file, read(Path(file), file))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from specc import language, pipeline
+from specc import pipeline
 from specc.cli.arguments import add_json, add_overrides, number
 from specc.cli.output import print_json, table
 from specc.diagnostics import did_you_mean, fault
 from specc.ir import Extent, Graph
 from specc.ir.model import Model, Spec
 from specc.ir.text import write
+from specc.language.format import format
 from specc.language.syntax import Module
 from specc.passes.costs import Row, Totals, layers, totals
 
@@ -64,7 +66,7 @@ def _stage(file: str, wanted: str, overrides: dict[str, str]) -> str:
 
 def _stage_text(made: Any) -> str:
     if isinstance(made, Module):
-        return language.format(made)
+        return format(made)
     if isinstance(made, Graph):
         return write(made)
     if isinstance(made, Spec):
@@ -114,12 +116,12 @@ def _sums(sums: Totals) -> list[str]:
 
 
 def _number(extent: Extent) -> str:
-    return f"{extent:,}" if isinstance(extent, int) else str(extent)
+    return re.sub(r"\d{4,}", lambda digits: f"{int(digits[0]):,}", str(extent))
 
 
 def _bytes(extent: Extent) -> str:
     if not isinstance(extent, int):
-        return f"{extent} B"
+        return f"{_number(extent)} B"
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if extent >= size:
             return f"{extent / size:.1f} {unit}"
