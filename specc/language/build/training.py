@@ -438,7 +438,9 @@ def _optimizer(block: Block, clause: syntax.Clause) -> Optimizer:
             help=did_you_mean(expression.span.text.split("(")[0], names),
         )
     names = [each.name for each in item.definition.parameters or ()]
-    arguments = given(call.arguments) if call else []
+    written = call.arguments if call else ()
+    arguments = given([each for each in written if each.name != "on"])
+    on = next((each.value for each in written if each.name == "on"), clause.on)
     assigned = assign(f"`{item.name}`", names, arguments, expression.span)
     frame.builder.applied.add(id(item.definition))
     scheduled: dict[str, syntax.Expression] = {}
@@ -470,7 +472,7 @@ def _optimizer(block: Block, clause: syntax.Clause) -> Optimizer:
         float(lr),
         hypers,
         update,
-        globs(frame, clause.on),
+        globs(frame, on),
         clause.span,
     )
 
