@@ -21,6 +21,7 @@ from specc.passes import differentiate, expand
 
 Arrays = dict[str, np.ndarray]
 Tensors = dict[str, torch.Tensor]
+KEY = {"key": np.array([0, 0])}  # of draws that change no value that is compared
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +92,7 @@ def build(record: Record) -> Built:
     pull = random.standard_normal(answer.shape).astype(np.float32)
     graph = model.training if record.training else model.inference
     graph = _with_loss(graph, pull.shape)
-    feeds: Arrays = {**given, **parameters, **states, "pull": pull}
+    feeds: Arrays = {**given, **parameters, **states, **KEY, "pull": pull}
     return Built(
         model,
         graph,

@@ -89,13 +89,13 @@ def test_second_derivatives(record: Record) -> None:
         seconds = tuple(map(torch.zeros_like, watched))
     else:
         seconds = torch.autograd.grad(slope, watched, materialize_grads=True)
-    scale = max(float(torch.linalg.vector_norm(first)) for first in firsts)
+    scale = max(float(torch.linalg.vector_norm(first.detach())) for first in firsts)
     compare(record, made, dict(zip(along, seconds, strict=True)), "float64", 1e-10, scale)
 
 
 def pulled_sum(record: Record, built: Built) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """The oracle's Σ y · pull, and what it is differentiated by."""
-    arguments = tensors({name: value for name, value in built.feeds.items() if name != "pull"})
+    arguments = tensors({n: v for n, v in built.feeds.items() if n not in ("pull", "key")})
     y, _ = answer(record, arguments)
     watched = {name: arguments[name.replace(".", "_")] for name in built.variable}
     return watched, (y * torch.from_numpy(built.feeds["pull"])).sum()
@@ -115,7 +115,7 @@ def compare(
     scale: float = 0.0,
 ) -> None:
     """Each gradient within the tolerance of its norm, or of that of all of them for its size."""
-    reference = {name: each.detach().numpy() for name, each in right.items()}
+    reference = {name: each.detach().numpy(force=True) for name, each in right.items()}
     count = sum(each.size for each in reference.values())
     total = max(scale, float(np.sqrt(sum(np.sum(each**2) for each in reference.values()))))
     for name, each in reference.items():
