@@ -13,7 +13,7 @@ import numpy as np
 
 from specc.backends.numpy.runtime import Bindings
 
-INPUTS: tuple[tuple[str, str, Any, int], ...] = ()  # name, role, dtype, rank
+INPUTS = tuple[tuple[str, str, Any, int], ...]()  # name, role, dtype, rank
 OUTPUTS: tuple[str, ...] = ()
 AXES: tuple[tuple[int, int, int, int], ...] = ()  # an input, its axis, offset and factor
 
@@ -28,9 +28,9 @@ def capacities() -> tuple[int, ...]:
     return ()
 
 
-def bind(slots: Sequence[np.ndarray]) -> Any:
-    """Cuts the buffers for these sizes; gives the function over them, and where its outputs go."""
-    return lambda inputs, outputs: (), ()
+def bind(_slots: Sequence[np.ndarray]) -> Any:
+    """Cuts the buffers for these sizes; gives `run` and the arrays of its outputs."""
+    return lambda *_: (), ()
 
 
 # what a module carries

@@ -93,8 +93,8 @@ def _top(graph: Graph, dtype: str) -> list[str]:
         f'"""{plain(graph.name)} in {dtype}, written by specc. Needs NumPy alone.',
         "",
         "`Program(weights)(**inputs)` gives the outputs by name; `weights` holds an array for each",
-        "name in `Program.parameters`, as an opened .npz does. The steps are in `run`. Buffers of one",
-        "number, such as b3 and b3_2, are the same memory.",
+        "name in `Program.parameters`, as an opened .npz does. The steps are in `run`. Buffers of",
+        "one number, such as b3 and b3_2, are the same memory.",
         '"""',
         "",
         "from __future__ import annotations",
@@ -165,7 +165,7 @@ def _bind(
     return [
         '@np.errstate(all="ignore")',
         f"def bind(slots{arguments}):",
-        '    """Cuts the buffers for these sizes; gives `run` over them, and where its outputs go."""',
+        '    """Cuts the buffers for these sizes; gives `run` and the arrays of its outputs."""',
         *needs,
         *[indent + line for line in write.head],
         "",
@@ -249,9 +249,8 @@ def _carried(module: str, wanted: Sequence[str]) -> list[str]:
         if name not in found:
             found[name] = None
             open_ += _needs(module, name)
-    return [
-        line for name, text in pieces(module).items() if name in found for line in ("", "", text)
-    ]
+    texts = [text for name, text in pieces(module).items() if name in found]
+    return [line for text in texts for line in ("", "", text)]
 
 
 # ── reading the axes off the inputs ──────────────────────────────────────────────────────────────
@@ -264,7 +263,7 @@ def _dynamic_axes(graph: Graph) -> tuple[str, ...]:
 
 
 def reading(graph: Graph, name: str) -> tuple[int, int, int, int] | None:
-    """An input, its axis, an offset and a factor: the length found there is offset + factor · axis."""
+    """An input, its axis, offset and factor: the length there is offset + factor · this axis."""
     for plain_only in (True, False):
         for place, node in enumerate(graph.inputs):
             for position, extent in enumerate(node.shape):

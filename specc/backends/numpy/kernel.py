@@ -31,7 +31,7 @@ class Site(Protocol):
         ...
 
     def view(self, name: str, expression: str) -> str:
-        """A name for `expression`, in which {} is the array `name`; made once a binding if it can."""
+        """A name for `expression`, in which {} is the array `name`; made early if it can be."""
         ...
 
     def bits(self, index: int) -> str:
@@ -59,11 +59,19 @@ Write = Callable[[Site], list[str]]
 View = Callable[[Site], str]
 
 
-def _never(node: Node, contiguous: bool) -> bool | None:
+def no(*_: object) -> bool:
+    return False
+
+
+def yes(*_: object) -> bool:
+    return True
+
+
+def _never(*_: object) -> None:
     return None
 
 
-def _no_scratch(node: Node) -> Sequence[Type]:
+def _nothing(_: Node) -> Sequence[Type]:
     return ()
 
 
@@ -82,6 +90,6 @@ class Kernel:
     views: Callable[[Node, bool], bool | None] = _never
     in_place: tuple[int, ...] = ()  # the operands whose memory `out` may be
     # May NumPy itself broadcast, from what is first to the operand that is second?
-    broadcasts: Callable[[Node, Node], bool] = lambda source, operand: False
-    alias: Callable[[Node], bool] = lambda node: False  # the result is the first operand
-    scratch: Callable[[Node], Sequence[Type]] = _no_scratch
+    broadcasts: Callable[[Node, Node], bool] = no
+    alias: Callable[[Node], bool] = no  # the result is the first operand
+    scratch: Callable[[Node], Sequence[Type]] = _nothing

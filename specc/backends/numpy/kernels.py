@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from specc.backends.numpy.kernel import Kernel, Site, Write
+from specc.backends.numpy.kernel import Kernel, Site, Write, no, yes
 from specc.ir import Extent, Node, Type
 from specc.ir.size import product
 
-BLOCK = 4096  # elements that erf works on at a time: five rows of them stay in the cache
+BLOCK = 8192  # elements that erf works on at a time: five rows of them stay in the cache
 
 
 # ── elementwise ──────────────────────────────────────────────────────────────────────────────────
@@ -22,7 +22,7 @@ def ufunc(name: str, infix: str = "") -> Kernel:
 
 
 def elementwise(write: Write, scalar: Callable[[Site], str]) -> Kernel:
-    return Kernel(write, scalar, in_place=(0, 1), broadcasts=lambda source, operand: True)
+    return Kernel(write, scalar, in_place=(0, 1), broadcasts=yes)
 
 
 def _sigmoid(s: Site) -> list[str]:
@@ -273,10 +273,6 @@ def _draw(s: Site) -> str:
     return f"{', '.join(s.inputs)}, {s.node.attributes['bits']!r}, {s.node.attributes['purpose']!r}"
 
 
-def _same(node: Node) -> bool:
-    return True
-
-
 kernels: dict[str, Kernel] = {
     # elementwise
     "neg": ufunc("negative", "-{0}"),
@@ -315,9 +311,9 @@ kernels: dict[str, Kernel] = {
     "less_equal": ufunc("less_equal", "{0} <= {1}"),
     "and": ufunc("logical_and"),
     "or": ufunc("logical_or"),
-    "where": Kernel(_where, _where_scalar, in_place=(1,), broadcasts=lambda source, operand: True),
-    "cast": Kernel(_cast, _cast_scalar, broadcasts=lambda source, operand: True),
-    "stop_gradient": Kernel(alias=_same),
+    "where": Kernel(_where, _where_scalar, in_place=(1,), broadcasts=yes),
+    "cast": Kernel(_cast, _cast_scalar, broadcasts=yes),
+    "stop_gradient": Kernel(alias=yes),
     # reduce
     "sum": reduction("add"),
     "max": over_axis("np.maximum.reduce"),
@@ -340,7 +336,7 @@ kernels: dict[str, Kernel] = {
     "broadcast": Kernel(
         _broadcast,
         view=lambda s: f"np.broadcast_to({{}}, {s.shape(s.node.shape)})",
-        views=lambda node, contiguous: False,
+        views=no,
         alias=lambda node: node.shape == node.inputs[0].shape,
     ),
     "slice": Kernel(
@@ -358,7 +354,7 @@ kernels: dict[str, Kernel] = {
     # linear
     "matmul": Kernel(_matmul, broadcasts=_same_matrices),
     # window
-    "windows": Kernel(view=_windows, views=lambda node, contiguous: False),
+    "windows": Kernel(view=_windows, views=no),
     "overlap_add": Kernel(_overlap_add),
     # indexing
     "take": Kernel(_take, _take_scalar),
@@ -367,8 +363,9 @@ kernels: dict[str, Kernel] = {
     "add_along": Kernel(_add_along),
     # random
     "random_bits": Kernel(
-        lambda s: [f"{s.use('random_bits')}({_draw(s)}, {s.out})"],
+        lambda s: [f"{s.use('random_bits')}({_draw(s)}, {s.out}, {s.scratch[0]})"],
         lambda s: f"{s.use('random_number')}({_draw(s)})",
+        scratch=lambda _: (Type("int", (8, 4096)),),  # rounds of 4096 blocks stay in the cache
     ),
     # control: calls are inlined before a program is made, and with them their items; a scan is B001
     "call": Kernel(),

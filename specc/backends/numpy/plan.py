@@ -1,4 +1,4 @@
-"""Which memory each value lives in: slots shared by values that never live at once. Writes no source.
+"""Which memory each value lives in: slots, shared by values that never live at once. No source.
 
 The plan knows no lengths: a slot's size is the largest of the sizes that its values have when a
 program is bound. A value is written over an operand that dies with it wherever its row allows.
@@ -147,7 +147,7 @@ class _Planner:
                 for value, operand in zip(inputs, node.inputs, strict=True)
             ]
         )
-        static = name != "random_bits" and all([value.static for value in operands])
+        static = name != "random_bits" and all(value.static for value in operands)
         value = Value(node, "array" if node.rank else "scalar", static=static)
         self.plan.steps.append(Step(value, row, operands))
         return self._rooted(value)
@@ -265,9 +265,10 @@ class _Planner:
         found: list[Value] = []
         for value in (*step.operands, step.value):
             root = value.root
-            if root and root.last == place and root not in found:
-                if root.kind == "array" and not root.static and root.feed is None:
-                    found.append(root)
+            if not root or root.last != place or root in found:
+                continue
+            if root.kind == "array" and not root.static and root.feed is None:
+                found.append(root)
         return found
 
     def _size(self, type: Type) -> Extent:

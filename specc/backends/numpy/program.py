@@ -1,4 +1,4 @@
-"""A compiled graph that can be called: checks what it is fed, binds sizes, runs. Writes no source."""
+"""A compiled graph to call: checks what it is fed, binds sizes, runs. Writes no source."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _generated(
 def load_source(source: str, name: str) -> dict[str, Any]:
     """The one place that runs generated source."""
     namespace: dict[str, Any] = {"__name__": name}
-    exec(builtins.compile(source, f"<{name}>", "exec"), namespace)
+    exec(builtins.compile(source, f"<{name}>", "exec"), namespace)  # noqa: S102
     return namespace
 
 
@@ -130,7 +130,7 @@ class Program:
 
     # ── what is fed ──────────────────────────────────────────────────────────────────────────────
     def _arrays(self, feeds: Mapping[str, Any]) -> list[Array]:
-        if len(feeds) != len(self.inputs) or not all([name in feeds for name in self.inputs]):
+        if len(feeds) != len(self.inputs) or not all(name in feeds for name in self.inputs):
             raise self._wrong_names(feeds)
         arrays: list[Array] = []
         for name, dtype, written in zip(self.inputs, self._dtypes, self._written, strict=True):

@@ -270,23 +270,32 @@ def philox(words: np.ndarray, products: np.ndarray, key: tuple[int, int]) -> Non
         second = (second + 0xBB67AE85) & 0xFFFFFFFF
 
 
-def random_bits(key: Any, draw: int, bits: int, purpose: int, out: np.ndarray) -> None:
-    """Integers below 2^bits. Element i comes from block i // (128 / bits), low bits first."""
+def random_bits(
+    key: Any, draw: int, bits: int, purpose: int, out: np.ndarray, work: np.ndarray | None = None
+) -> None:
+    """Integers below 2^bits. Element i comes from block i // (128 / bits), low bits first.
+
+    `work` is scratch: int64[8, blocks at a time].
+    """
     flat = out.reshape(-1)
-    each = 128 // bits
-    work = np.empty((6, min(1024, -(-flat.size // each))), np.uint64)
+    each = 128 // bits  # elements of a block
+    blocks = -(-flat.size // each)
+    if work is None:
+        work = np.empty((8, max(1, min(4096, blocks))), np.int64)
+    width = work.shape[1]
     seed, step = int(key[0]), int(key[1])
-    for start in range(0, -(-flat.size // each), 1024):
-        blocks = min(1024, -(-flat.size // each) - start)
-        words = work[:4, :blocks]
-        words[0] = np.arange(start, start + blocks, dtype=np.uint64)
+    for start in range(0, blocks, width):
+        count = min(width, blocks - start)
+        words = work[:4, :count].view(np.uint64)
+        words[0] = np.arange(start, start + count)
         words[1] = 0  # the iteration of a scan
         words[2] = int(draw)
         words[3] = purpose
-        philox(words, work[4:, :blocks], (seed, step))
-        drawn = np.ascontiguousarray(words.T.astype("<u4")).view("<u2" if bits == 16 else "<u4")
-        rest = flat[start * each : (start + blocks) * each]
-        rest[:] = drawn.reshape(-1)[: rest.size]
+        philox(words, work[4:6, :count].view(np.uint64), (seed, step))
+        drawn = work[6:].reshape(-1)[: 2 * count].view("<u4").reshape(count, 4)
+        np.copyto(drawn.T, words, casting="unsafe")
+        rest = flat[start * each : (start + count) * each]
+        rest[:] = drawn.view("<u2" if bits == 16 else "<u4").reshape(-1)[: rest.size]
 
 
 def random_number(key: Any, draw: int, bits: int, purpose: int) -> np.int64:
