@@ -64,7 +64,6 @@ def folded(node: Node) -> Node | None:
 
 def twice(name: str) -> Rule:
     """f(f(x)) → x"""
-
     return lambda node: source_if(node.inputs[0], name)
 
 
