@@ -19,14 +19,16 @@ from specc.diagnostics import (
 )
 from specc.ir.model import Data, Expect, Model, Spec, Train
 from specc.language import syntax
-from specc.language.build import expressions as _expressions  # noqa: F401  (fills the rules)
+from specc.language.build import expressions, indexing  # noqa: F401  (they fill the rules)
 from specc.language.build.arguments import assign, given
+from specc.language.build.blocks import Block
+from specc.language.build.claims import build_expect
 from specc.language.build.datas import build_data
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Builder, Frame
 from specc.language.build.library import Home, Library, read
 from specc.language.build.models import build_model, hypers_of
-from specc.language.build.training import Block, build_expect
+from specc.language.build.training import build_train
 from specc.language.build.values import Item, Value, key_of
 from specc.language.check import check
 from specc.language.parse import parse
@@ -146,7 +148,7 @@ class _File:
                         self.overrides.get(name, {}),
                     )
                     names.append(name)
-                    train = block.read()
+                    train = build_train(block)
                     if train is not None:
                         trains.append(train)
         for definition in definitions:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from specc.diagnostics import Span, SpecError, did_you_mean, fault
-from specc.ir import Axis, Graph, Output, Size, Type, make_input
+from specc.diagnostics import SpecError, did_you_mean, fault
+from specc.ir import Axis, Graph, Output, Type, make_input, toposort
 from specc.ir.model import Data
 from specc.ir.size import atom
 from specc.language import syntax
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Builder, Frame
-from specc.language.build.library import Home
 from specc.language.build.tensors import broadcast, lift
 from specc.language.build.values import POISON, Item, Tensor, Value, describe
 
@@ -163,7 +162,7 @@ class _Columns:
         for prefix, role, first in (("", "column", ROW), ("train.", "train", TRAIN_ROW)):
             for name, type in types.items():
                 shape = (first, *type.shape[1:])
-                node = make_input(name, role, Type(type.dtype, shape))
+                node = make_input(prefix + name, role, Type(type.dtype, shape))
                 frame.inputs.append(node)
                 label = str(first)
                 frame.values[prefix + name] = Tensor(node, (label, *(None,) * (type.rank - 1)))
@@ -258,12 +257,13 @@ class _quiet:
 
 
 def _closed(frame: Frame, outputs: list[Output], name: str) -> Graph:
+    """A graph over the columns that it reads, no others."""
+    read = {id(node) for node in toposort([each.node for each in outputs])}
+    inputs = [node for node in frame.inputs if id(node) in read]
+    drawn = [*frame.draws.values(), *([frame.key] if frame.key else [])]
     return Graph(
-        name,
-        tuple([*frame.inputs, *frame.draws.values(), *([frame.key] if frame.key else [])]),
-        tuple(outputs),
-        requires=tuple(frame.axes.requires),
+        name, tuple([*inputs, *drawn]), tuple(outputs), requires=tuple(frame.axes.requires)
     )
 
 
-__all__ = ["SOURCES", "Size", "Span", "build_data"]
+__all__ = ["SOURCES", "build_data"]

@@ -7,8 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from specc.diagnostics import Span, did_you_mean, fault
-from specc.ir import Graph, Node, Origin, Output, Size, Type, constant, emit, make_input, origin
-from specc.ir import Axis
+from specc.ir import (
+    Axis,
+    Graph,
+    Node,
+    Origin,
+    Output,
+    Size,
+    Type,
+    constant,
+    emit,
+    make_input,
+    origin,
+)
 from specc.ir.model import Loss, Metric, Model, Variable
 from specc.ir.size import atom
 from specc.language import syntax
@@ -128,7 +139,7 @@ class Root:
 
 def _input_extent(frame: Frame, axis: syntax.Expression) -> Any:
     """A name that is no hyper-parameter is a dynamic axis of the model; it stays one."""
-    from specc.language.build.apply import free_names
+    from specc.language.build.layers import free_names
     from specc.language.build.shapes import extent
 
     for name in free_names(axis):

@@ -7,10 +7,10 @@ from dataclasses import replace
 from specc.diagnostics import Span, fault
 from specc.ir import Origin, Output, Type, emit, make_input, origin
 from specc.language import syntax
-from specc.language.build.apply import build_layer, declarations, input_values, layer_body
 from specc.language.build.arguments import Given, assign
 from specc.language.build.axis_arguments import axis_argument
 from specc.language.build.frame import Frame
+from specc.language.build.layers import build_layer, declarations, input_values, layer_body
 from specc.language.build.tensors import lift, own_name
 from specc.language.build.values import (
     Instance,

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from specc.diagnostics import Span, fault
 from specc.ir import Extent, Size, Type
 from specc.language import syntax
+from specc.language.build.arithmetic import arithmetic
 from specc.language.build.axes import Equation
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Frame
-from specc.language.build.tensors import arithmetic, own_name
+from specc.language.build.tensors import own_name
 from specc.language.build.values import POISON, Label, Poisoned, Spread, Tensor, Value, describe
 
 Entries = Sequence[syntax.Expression | syntax.Ellipsis]
