@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from typing import Any
 
 from specc import pipeline
 from specc.cli.arguments import add_json, add_numbers, add_overrides, number
 from specc.cli.output import print_json
+from specc.training.folder import finite
 from specc.training.progress import Silent
+from specc.training.results import Result
 
 
 def declare(parser: ArgumentParser) -> None:
@@ -41,5 +44,18 @@ def run(options: Namespace) -> int:
         progress=Silent() if options.json else None,
     )
     if options.json:
-        print_json(result.json())
+        print_json(_answer(result))
     return result.status
+
+
+def _answer(result: Result) -> dict[str, Any]:
+    claims = [
+        {"claim": each.text, "holds": each.holds, "values": dict(each.values)}
+        for each in result.verdicts
+    ]
+    return {
+        "status": result.status,
+        "metrics": finite(result.metrics),
+        "expect": claims,
+        "folder": str(result.folder) if result.folder else None,
+    }

@@ -1,0 +1,106 @@
+"""`specc run`, `predict` and `export` as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from specc.cli import main
+
+XOR = "specs/xor.nn"
+
+
+def test_a_run_that_holds_is_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", XOR, "--out", str(tmp_path / "run")]) == 0
+    text = capsys.readouterr().out
+    assert f"results in {tmp_path / 'run'}" in text
+    assert "expect test.accuracy == 1: true" in text
+
+
+def test_a_claim_that_fails_is_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["run", XOR, "--out", str(tmp_path / "run"), "--set", "train.epochs=1"]
+    assert main(words) == 1
+    assert "FALSE" in capsys.readouterr().out
+
+
+def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", XOR, "--out", str(tmp_path / "run"), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["status"] == 0
+    assert answer["metrics"]["test.accuracy"] == 1
+    assert {each["claim"] for each in answer["expect"]} == {"test.accuracy == 1", "test.loss < 0.1"}
+    assert answer["folder"] == str(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--backend", "abacus"), "B101"),
+        (("--dtype", "float13"), "B102"),
+        (("--set", "train.epoch=3"), "H"),
+        (("--weights", "none.safetensors"), "R"),
+        (("--out", "specs/xor.nn"), "R"),
+    ],
+)
+def test_a_wrong_option_is_2(
+    words: tuple[str, ...], code: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = () if "--out" in words else ("--out", str(tmp_path / "run"))
+    assert main(["run", XOR, *out, *words]) == 2
+    shown = capsys.readouterr().err
+    assert f"error[{code}" in shown
+    assert "Traceback" not in shown
+
+
+def test_weights_are_used_and_the_export_agrees(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, program = tmp_path / "run", tmp_path / "xor.py"
+    assert main(["run", XOR, "--out", str(out)]) == 0
+    pair = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32)
+    np.savez(tmp_path / "x.npz", pair=pair)
+    weights = str(out / "last.safetensors")
+    words = ["--weights", weights, "--input", str(tmp_path / "x.npz")]
+    assert main(["predict", XOR, *words, "--output", str(tmp_path / "y.npz")]) == 0
+    predicted = np.load(tmp_path / "y.npz")
+    (name,) = predicted.files
+    assert (predicted[name] > 0.5).tolist() == [False, True, True, False]
+    assert main(["export", XOR, "--to", "numpy", "-o", str(program), "--weights", weights]) == 0
+    capsys.readouterr()
+    used = f"""
+import sys
+for name in ("specc", "torch", "onnx", "scipy"):
+    sys.modules[name] = None
+import numpy as np
+import xor
+outputs = xor.predict(np.load("xor.npz"), pair=np.load("x.npz")["pair"])
+print(outputs[{name!r}].tolist())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", used], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(json.loads(done.stdout), predicted[name], rtol=1e-6)
+
+
+@pytest.mark.parametrize("to", ["onnx", "torch", "abacus"])
+def test_what_cant_be_exported_yet_is_said(
+    to: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", XOR, "--to", to, "-o", str(tmp_path / "x")]) == 2
+    assert "error[B101]" in capsys.readouterr().err
+
+
+def test_recurrence_is_checked_and_not_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", "specs/textbook_gru.nn"]) == 0
+    assert main(["run", "specs/textbook_gru.nn", "--out", str(tmp_path / "run")]) == 2
+    shown = capsys.readouterr().err
+    assert "error[B001]" in shown
+    assert "textbook_gru.nn:" in shown
