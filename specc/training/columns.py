@@ -28,6 +28,7 @@ class Dataset:
     block: Data
     columns: Columns
     splits: Mapping[str, np.ndarray]  # ascending int64 row numbers; "train" is always there
+    names: tuple[str, ...]  # of all columns, read or not
     unusable: Mapping[str, str]
 
 
@@ -44,7 +45,8 @@ def load(block: Data, seed: int, needed: set[str]) -> Dataset:
     splits = _splits(block, splits_graph, source, rows, seed)
     made = _made(made_graph, source, splits["train"])
     columns = {name: source[name] for name in direct} | made
-    return Dataset(block, columns, splits, table.unusable)
+    names = (*block.column_names, *types)
+    return Dataset(block, columns, splits, names, table.unusable)
 
 
 def _column_names(graph: Graph) -> set[str]:
@@ -158,8 +160,8 @@ def _column(dataset: Dataset, node: Node) -> np.ndarray:
         (node.origin.span, "needs a column") if node.origin.span else None,
         (dataset.block.span, "the data") if dataset.block.span else None,
         found=f"the source's `{name}` is no column: {why}" if why else "",
-        help=did_you_mean(name, dataset.columns)
-        or f"make one in the data block: {name} = ... (columns: {', '.join(dataset.columns)})",
+        help=did_you_mean(name, dataset.names)
+        or f"make one in the data block: {name} = ... (it has {', '.join(dataset.names)})",
     )
 
 
