@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import specc.ops  # noqa: F401  (fills the registry)
+from specc import ops
 from specc.diagnostics import (
     Diagnostic,
     Report,
@@ -19,7 +19,7 @@ from specc.diagnostics import (
 )
 from specc.ir.model import Data, Expect, Model, Spec, Train
 from specc.language import syntax
-from specc.language.build import expressions, indexing  # noqa: F401  (they fill the rules)
+from specc.language.build import expressions, indexing
 from specc.language.build.arguments import assign, given
 from specc.language.build.blocks import Block
 from specc.language.build.claims import build_expect
@@ -34,6 +34,7 @@ from specc.language.check import check
 from specc.language.parse import parse
 from specc.limits import ERRORS
 
+FILLED = (ops, expressions, indexing)  # importing them fills the registry and the rules
 Overrides = Mapping[str, tuple[syntax.Expression, Span]]
 
 
@@ -80,7 +81,7 @@ def _build(source: Source, place: Path | None, overrides: Mapping[str, str]) -> 
     )
 
 
-def _parsed(overrides: Mapping[str, str]) -> dict[str, Overrides]:
+def _parsed(overrides: Mapping[str, str]) -> Mapping[str, Overrides]:
     """`Digits.hidden` = "128" as {"Digits": {"hidden": expression}}."""
     made: dict[str, dict[str, tuple[syntax.Expression, Span]]] = {}
     for place, text in overrides.items():
@@ -102,7 +103,7 @@ def _parsed(overrides: Mapping[str, str]) -> dict[str, Overrides]:
 class _File:
     """The blocks of one file while they are built, in order."""
 
-    def __init__(self, builder: Builder, home: Home, overrides: dict[str, Overrides]) -> None:
+    def __init__(self, builder: Builder, home: Home, overrides: Mapping[str, Overrides]) -> None:
         self.builder, self.home, self.overrides = builder, home, overrides
         self.models: dict[object, Model | None] = {}
         self.named: dict[str, Model] = {}

@@ -1,4 +1,4 @@
-"""Application: functions, layers, cells and models to their arguments, each body elaborated once."""
+"""Application: what a call and a pipeline's stage come to, by what is called."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from specc.language.build.values import (
     Tensor,
     Value,
     describe,
+    is_list,
     is_number,
 )
 
@@ -200,7 +201,7 @@ def _list_hyper(
         length = frame.axes.bound.get(axis.id, frame.values.get(axis.id))
     if is_number(value) and isinstance(length, int):
         value = [value] * length
-    if not isinstance(value, list):
+    if not is_list(value):
         raise _wrong(type, value, span, what)
     element = syntax.TypeExpression(type.name, None, span=type.span)
     items: list[Value] = value

@@ -8,9 +8,10 @@ from typing import Any
 
 from specc.diagnostics import Span, fault
 from specc.ir import Extent, Size
+from specc.ir.size import product
 from specc.language.build.frame import Frame
 from specc.language.build.tensors import broadcast, cast, common, lift, merge, op, promote
-from specc.language.build.values import Label, Tensor, Value, describe, is_number
+from specc.language.build.values import Label, Tensor, Value, describe, is_list, is_number
 
 
 def arithmetic(
@@ -124,8 +125,8 @@ def _static(
             )
         same = left == right and isinstance(left, bool) == isinstance(right, bool)
         return same if operator == "==" else not same
-    if operator == "+" and isinstance(left, list) and isinstance(right, list):
-        return [*left, *right]  # type: ignore[list-item]
+    if operator == "+" and is_list(left) and is_list(right):
+        return [*left, *right]
     if operator == "+" and isinstance(left, str) and isinstance(right, str):
         return left + right
     for value, span in ((left, left_at), (right, right_at)):
@@ -139,11 +140,13 @@ def _static(
         if isinstance(left, float) and left.is_integer() and operator in "+-*":
             left = int(left)
         if operator in ("/", "^") or isinstance(left, float) or isinstance(right, float):
-            if operator == "^" and isinstance(right, int) and 0 <= right <= 8:
-                made: Extent = 1
-                for _ in range(right):
-                    made = made * left
-                return made
+            if (
+                isinstance(left, Size)
+                and operator == "^"
+                and isinstance(right, int)
+                and right in range(9)
+            ):
+                return product((left,) * right)
             return arithmetic(
                 frame, operator, lift(left, left_at), lift(right, right_at), at, left_at, right_at
             )
@@ -205,7 +208,7 @@ def logical(
 def matmul(
     frame: Frame, left: Value, right: Value, at: Span, left_at: Span, right_at: Span
 ) -> Value:
-    """a @ b as the array API has it: leading axes broadcast; a vector joins as a row or a column."""
+    """a @ b as the array API has it: leading axes broadcast; a vector is a row or a column."""
     for value, span in ((left, left_at), (right, right_at)):
         if not isinstance(value, Tensor) or value.rank == 0:
             raise fault("T003", f"`@` needs tensors with axes, not {describe(value)}", span)

@@ -91,7 +91,7 @@ class Axes:
         return True
 
     def _quotient(self, difference: Extent, unknown: Unknown, at: Equation) -> Extent | None:
-        """a * unknown + b = 0 where a doesn't divide b as polynomials: perhaps it does as numbers."""
+        """a * unknown + b = 0 where a divides b as numbers, if not as polynomials."""
         parts = linear(difference, unknown)
         if parts is None:
             return None

@@ -1,4 +1,4 @@
-"""Axis arguments: a name, a number, a list or `...`, made numbers by the tensor that they speak of."""
+"""Axis arguments: a name, a number, a list or `...`, told as numbers of one tensor's axes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from specc.language.build.arguments import Given
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Frame
 from specc.language.build.tensors import lift
-from specc.language.build.values import ALL, Either, Label, Spread, Tensor, Value, describe
+from specc.language.build.values import ALL, Either, Label, Spread, Tensor, Value, describe, is_list
 
 
 def axis_argument(frame: Frame, argument: Given, of: Value) -> Value:
     """`axis = time`, `axis = -1`, `axis = [batch, ...]`: positions, each in 0 .. rank - 1."""
-    if isinstance(of, list) and of:
-        of = of[0]  # type: ignore[assignment]
+    if is_list(of) and of:
+        of = of[0]
     if not isinstance(of, Tensor):
         of = lift(0.0 if of is None else of, argument.span)
     expression = argument.expression
@@ -29,7 +29,7 @@ def axis_argument(frame: Frame, argument: Given, of: Value) -> Value:
                 places += _spread(frame, of, item.span)
             else:
                 place = _one(frame, item, of)
-                places += place if isinstance(place, list) else [place]  # type: ignore[list-item]
+                places += place if is_list(place) else [place]
         return _distinct(places, argument.span)
     return _one(frame, expression, of)
 
@@ -67,7 +67,7 @@ def numbers(value: Value, of: Tensor, span: Span) -> Any:
     """Positions from 0; negative ones count from the end."""
     if value is ALL or value is None:
         return value
-    if isinstance(value, list):
+    if is_list(value):
         items: list[Value] = value
         return _distinct([numbers(each, of, span) for each in items], span)
     if isinstance(value, bool) or not isinstance(value, int):

@@ -1,4 +1,4 @@
-"""The functions that the compiler brings itself: each one a primitive or two, under its usual name."""
+"""The compiler's own functions by name, the elementwise ones and the reductions among them."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _max(a: Arguments) -> Value:
     node = tensor.node
     if len(axes) > 1:  # the axes together are one, in row-major order, so that ties go to the first
         rest = [place for place in range(tensor.rank) if place not in axes]
-        node = op(a.at, "permute", node, axes=tuple([*rest, *axes]))
+        node = op(a.at, "permute", node, axes=(*rest, *axes))
         shape = (*(tensor.shape[p] for p in rest), product(tuple(tensor.shape[p] for p in axes)))
         node = op(a.at, "reshape", node, shape=shape)
         node = op(a.at, "max", node, axis=len(rest))

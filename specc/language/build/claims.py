@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from specc.diagnostics import Span, fault
+from specc.diagnostics import fault
 from specc.ir.model import (
     Expect,
 )
@@ -14,27 +14,14 @@ from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Builder, Frame
 from specc.language.build.library import Home
 from specc.language.build.values import Value, describe
+from specc.language.build.walk import rebuilt, walk
 
 
 def build_expect(builder: Builder, home: Home, item: syntax.Expect) -> Expect | None:
     """A claim: which figures it reads, and whether they hold."""
-    names: list[str] = []
+    found = map(_dotted, walk(item.condition, into=lambda each: not _is_figure(_dotted(each))))
+    names = list(filter(_is_figure, found))
     frame = Frame(builder, "expect", "expect", home, False)
-
-    def collect(expression: Any) -> None:
-        stack: list[Any] = [expression]
-        while stack:
-            each = stack.pop()
-            dotted = _dotted(each)
-            if dotted and ("." in dotted or dotted == "parameters"):
-                names.append(dotted)
-                continue
-            if isinstance(each, tuple):
-                stack.extend(reversed(each))  # type: ignore[arg-type]
-            elif hasattr(each, "__slots__") and not isinstance(each, Span):
-                stack.extend(getattr(each, slot) for slot in reversed(each.__slots__))
-
-    collect(item.condition)
     with frame.statement():
         if not names:
             raise fault(
@@ -71,27 +58,16 @@ def _dotted(expression: Any) -> str:
     return ""
 
 
+def _is_figure(dotted: str) -> bool:
+    return "." in dotted or dotted == "parameters"
+
+
 def _figure(builder: Builder, home: Home, expression: Any, figures: Mapping[str, float]) -> Value:
     """Evaluates a claim with every dotted name replaced by its figure."""
 
-    def replaced(each: Any) -> Any:
-        dotted = _dotted(each)
-        if dotted in figures:
-            value = figures[dotted]
-            return syntax.Number(repr(value), value, each.span)
-        if isinstance(each, tuple):
-            return tuple(map(replaced, each))  # type: ignore[arg-type]
-        if isinstance(each, syntax.Binary):
-            return syntax.Binary(
-                each.operator, replaced(each.left), replaced(each.right), each.span, each.at
-            )
-        if isinstance(each, syntax.Unary):
-            return syntax.Unary(each.operator, replaced(each.operand), each.span)
-        if isinstance(each, syntax.Call):
-            return syntax.Call(each.function, replaced(each.arguments), each.span)
-        if isinstance(each, syntax.Argument):
-            return syntax.Argument(each.name, replaced(each.value), each.span)
-        return each
+    def figure(each: Any) -> Any:
+        value = figures.get(_dotted(each))
+        return None if value is None else syntax.Number(repr(value), value, each.span)
 
     frame = Frame(builder, "expect", "expect", home, False)
-    return evaluate(frame, replaced(expression))
+    return evaluate(frame, rebuilt(expression, figure))

@@ -13,7 +13,7 @@ from specc.language import syntax
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Builder, Frame
 from specc.language.build.tensors import broadcast, lift
-from specc.language.build.values import POISON, Item, Tensor, Value, describe
+from specc.language.build.values import POISON, Item, Poisoned, Tensor, Value, describe
 
 SOURCES = ("npz", "csv", "parquet", "text", "sklearn")
 ROW, TRAIN_ROW = atom(Axis("row")), atom(Axis("train_row"))
@@ -194,9 +194,8 @@ class _Columns:
         for binding in self.made:
             try:
                 self._bind(frame, binding)
-            except Exception as error:  # a column that a split doesn't read is built by `columns`
-                if not hasattr(error, "diagnostics"):
-                    frame.values.setdefault(binding.targets[0].name, POISON)
+            except (SpecError, Poisoned):  # told by `columns`; a split that reads it can't go on
+                frame.values.setdefault(binding.targets[0].name, POISON)
         for part in self.booleans:
             with frame.statement():
                 value = evaluate(frame, part.value)
@@ -251,8 +250,6 @@ class _quiet:
         return None
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
-        from specc.language.build.values import Poisoned
-
         return kind is not None and issubclass(kind, (SpecError, Poisoned))
 
 
@@ -261,9 +258,7 @@ def _closed(frame: Frame, outputs: list[Output], name: str) -> Graph:
     read = {id(node) for node in toposort([each.node for each in outputs])}
     inputs = [node for node in frame.inputs if id(node) in read]
     drawn = [*frame.draws.values(), *([frame.key] if frame.key else [])]
-    return Graph(
-        name, tuple([*inputs, *drawn]), tuple(outputs), requires=tuple(frame.axes.requires)
-    )
+    return Graph(name, (*inputs, *drawn), tuple(outputs), requires=tuple(frame.axes.requires))
 
 
 __all__ = ["SOURCES", "build_data"]

@@ -167,7 +167,7 @@ def _demand_static(frame: Frame, type: Type, entry: syntax.Entry) -> None:
             if not isinstance(each, Axis) or each.name not in frame.builder.rigid:
                 raise fault(
                     "T006",
-                    f"the shape of the parameter `{entry.name}` depends on the dynamic axis `{each}`",
+                    f"the parameter `{entry.name}` has a shape of the dynamic axis `{each}`",
                     (entry.span, f"this is {type}"),
                     expected="axes that are known when compiled",
                     help="declare the axis's size in the model: a number, or a hyper-parameter",

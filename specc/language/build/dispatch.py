@@ -1,4 +1,4 @@
-"""One table from a syntax class to the rule that builds it. Rules live in the modules beside this."""
+"""One table from a syntax class to the rule that builds it. The rules live beside this."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _rules: dict[type, Rule] = {}
 
 
 def rule(of: type) -> Callable[[Rule], Rule]:
-    """Registers how an expression of that syntax class is built: rule(frame, expression, naming)."""
+    """Registers how a syntax class is built: rule(frame, expression, naming)."""
 
     def register(function: Rule) -> Rule:
         _rules[of] = function

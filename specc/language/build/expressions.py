@@ -22,6 +22,7 @@ from specc.language.build.values import (
     Tensor,
     Value,
     describe,
+    is_list,
 )
 from specc.limits import REPETITIONS
 
@@ -73,7 +74,7 @@ def _name(frame: Frame, expression: syntax.Name, naming: str | None) -> Value:
 
 
 def lookup(frame: Frame, name: str, span: Span) -> Value:
-    """What a name means in an expression: values win, then axes, then the file's and std's items."""
+    """What a name means in an expression: a value, else an axis, else an item in sight."""
     if name in frame.values:
         value = frame.values[name]
         if value is not None or name not in frame.axes.bound:
@@ -264,7 +265,7 @@ def field_of(frame: Frame, value: Value, name: str, at: syntax.Attribute) -> Val
         if found is None:
             raise _no_field(value, name, at, value.home.items)
         return value.home.lookup(frame, name, at.span)
-    if isinstance(value, list):
+    if is_list(value):
         if name.isdigit() and int(name) < len(value):
             return value[int(name)]
         raise _no_field(value, name, at, ())
@@ -333,7 +334,7 @@ def rounds(
 ) -> Iterator[dict[str, Value]]:
     """What the names are in each round; the number of rounds of a whole build is bounded."""
     value = evaluate(frame, iterable)
-    if not isinstance(value, list):
+    if not is_list(value):
         raise fault(
             "H004",
             f"this repeats over a list, not {describe(value)}",
@@ -349,8 +350,8 @@ def rounds(
             )
         if len(names) == 1:
             yield {names[0]: item}
-        elif isinstance(item, list) and len(item) == len(names):  # type: ignore[arg-type]
-            yield dict(zip(names, item, strict=True))  # type: ignore[arg-type]
+        elif is_list(item) and len(item) == len(names):
+            yield dict(zip(names, item, strict=True))
         else:
             raise fault(
                 "H004",

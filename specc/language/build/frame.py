@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,7 +84,7 @@ class Frame:
 
     # ── faults ──────────────────────────────────────────────────────────────────────────────────
     @contextmanager
-    def statement(self) -> Iterator[None]:
+    def statement(self) -> Generator[None]:
         """A fault inside is reported, and building goes on with the next statement."""
         try:
             yield

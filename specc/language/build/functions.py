@@ -24,6 +24,7 @@ from specc.language.build.values import (
     Tensor,
     Value,
     describe,
+    is_list,
     key_of,
 )
 
@@ -46,7 +47,7 @@ def apply_function(frame: Frame, item: Item, arguments: list[Given], span: Span)
     for parameter, value in zip(eager, found, strict=True):
         values[parameter.name] = value
         spans[parameter.name] = assigned[parameter.name].span
-    first = next((value for value in values.values() if isinstance(value, (Tensor, list))), None)
+    first = next((v for v in values.values() if isinstance(v, Tensor) or is_list(v)), None)
     for parameter in parameters:
         name = parameter.name
         if name in assigned and _is_axis(parameter):
@@ -234,7 +235,7 @@ def _gradients(
     inner: Frame,
     body: Body,
 ) -> dict[int, Graph]:
-    """The derivatives that the definition states: built like the body, with `g` beside its names."""
+    """The derivatives that a definition states: built like the body, with `g` in sight."""
     made: dict[int, Graph] = {}
     names = [node.attributes["name"] for node in inner.inputs]
     for line in inner.gradients:

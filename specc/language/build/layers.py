@@ -27,8 +27,10 @@ from specc.language.build.values import (
     Tensor,
     Value,
     describe,
+    is_list,
     key_of,
 )
+from specc.language.build.walk import walk
 
 
 def declarations(definition: syntax.Definition) -> dict[str, tuple[str, syntax.Entry]]:
@@ -134,17 +136,7 @@ def _holds_tensor(frame: Frame, name: str) -> bool:
 
 def free_names(expression: Any) -> list[str]:
     """The words that an expression reads, in order."""
-    made: list[str] = []
-    stack: list[Any] = [expression]
-    while stack:
-        each = stack.pop()
-        if isinstance(each, syntax.Name):
-            made.append(each.id)
-        elif isinstance(each, tuple):
-            stack.extend(reversed(each))  # type: ignore[arg-type]
-        elif hasattr(each, "__slots__") and not isinstance(each, Span):
-            stack.extend(getattr(each, slot) for slot in reversed(each.__slots__) if slot != "span")
-    return made
+    return [each.id for each in walk(expression) if isinstance(each, syntax.Name)]
 
 
 def apply_layer(frame: Frame, instance: Instance, arguments: list[Given], span: Span) -> Value:
@@ -283,10 +275,10 @@ def _enter_layer(
     inner.values.update(instance.hypers)
     for name, value in instance.hypers.items():
         parameter = next(p for p in item.definition.parameters or () if p.name == name)
-        if isinstance(value, list) and parameter.type is not None and parameter.type.axes:
+        if is_list(value) and parameter.type is not None and parameter.type.axes:
             axis = parameter.type.axes[0]
             if isinstance(axis, syntax.Name) and axis.id not in inner.values:
-                inner.axes.bound[axis.id] = len(value)  # type: ignore[arg-type]
+                inner.axes.bound[axis.id] = len(value)
     declared = declarations(item.definition)
     number = 0
     tensors: list[tuple[str, int, Tensor]] = []

@@ -9,7 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from specc.diagnostics import Diagnostic, Label, Report, Source, Span, did_you_mean, fault, labels
+from specc.diagnostics import (
+    Diagnostic,
+    Label,
+    Report,
+    Source,
+    Span,
+    SpecError,
+    did_you_mean,
+    fault,
+    labels,
+)
 from specc.language import syntax
 from specc.language.build.builtins import builtins
 from specc.language.build.dispatch import evaluate
@@ -177,10 +187,8 @@ class Library:
     def _import(self, home: Home, item: syntax.Import, chain: tuple[Path, ...]) -> None:
         try:
             other, path = self._reach(home, item, chain)
-        except Exception as error:
-            if not hasattr(error, "diagnostics"):
-                raise
-            self.report.extend(error.diagnostics)  # type: ignore[attr-defined]
+        except SpecError as error:
+            self.report.extend(error.diagnostics)
             return
         if not item.names:
             stem = path.stem

@@ -1,4 +1,4 @@
-"""Models: inputs, outputs, losses and metrics, elaborated once for training and once for inference."""
+"""Models: inputs, outputs, losses and metrics, built once for training, once for inference."""
 
 from __future__ import annotations
 
@@ -29,7 +29,16 @@ from specc.language.build.frame import Builder, Frame, draw_id
 from specc.language.build.shapes import TENSOR_DTYPES
 from specc.language.build.statements import outputs, run, scalar
 from specc.language.build.tensors import cast, lift
-from specc.language.build.values import POISON, Instance, Item, Owned, Tensor, Value, describe
+from specc.language.build.values import (
+    POISON,
+    Instance,
+    Item,
+    Owned,
+    Tensor,
+    Value,
+    describe,
+    is_list,
+)
 
 
 @dataclass(slots=True)
@@ -157,7 +166,7 @@ def globs(frame: Frame, expression: syntax.Expression | None) -> tuple[str, ...]
     if expression is None:
         return ()
     value = evaluate(frame, expression)
-    items: list[Value] = value if isinstance(value, list) else [value]
+    items: list[Value] = value if is_list(value) else [value]
     for each in items:
         if not isinstance(each, str) or not each:
             raise fault(
@@ -250,10 +259,10 @@ def _elaborate(builder: Builder, item: Item, hypers: Mapping[str, Value], traini
     frame.values.update(hypers)
     for parameter in item.definition.parameters or ():
         value = hypers[parameter.name]
-        if isinstance(value, list) and parameter.type is not None and parameter.type.axes:
+        if is_list(value) and parameter.type is not None and parameter.type.axes:
             axis = parameter.type.axes[0]
             if isinstance(axis, syntax.Name) and axis.id not in hypers:
-                frame.axes.bound[axis.id] = len(value)  # type: ignore[arg-type]
+                frame.axes.bound[axis.id] = len(value)
     with frame.statement():
         run(frame, item.definition.body)
     return frame

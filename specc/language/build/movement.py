@@ -9,12 +9,21 @@ from specc.ir import Extent, Size
 from specc.ir.size import product
 from specc.language.build.natives import Arguments
 from specc.language.build.tensors import broadcast, op, promote
-from specc.language.build.values import Label, Several, Spread, Tensor, Value, describe, is_number
+from specc.language.build.values import (
+    Label,
+    Several,
+    Spread,
+    Tensor,
+    Value,
+    describe,
+    is_list,
+    is_number,
+)
 from specc.limits import REPETITIONS
 
 
 def _size(a: Arguments) -> Value:
-    if isinstance(a["x"], list):
+    if is_list(a["x"]):
         return len(a["x"])
     tensor = a.tensor("x")
     return product(tuple(tensor.shape[place] for place in a.axes("axis", tensor)))
@@ -69,7 +78,8 @@ def _concat(a: Arguments) -> Value:
     if not isinstance(items, (list, tuple)) or not items:
         raise a.wrong("xs", f"`concat` takes a list of tensors, not {describe(a['xs'])}")
     span = a.spans["xs"]
-    tensors = promote(a.frame, [(each, span) for each in items], a.at)  # type: ignore[misc]
+    values: list[Value] = [*items]
+    tensors = promote(a.frame, [(each, span) for each in values], a.at)
     axis = a.axis("axis", tensors[0])
     for each in tensors[1:]:
         same_rank = each.rank == tensors[0].rank
@@ -96,7 +106,7 @@ def _split(a: Arguments) -> Value:
     tensor = a.tensor("x")
     axis = a.axis("axis", tensor)
     extent = tensor.shape[axis]
-    if isinstance(a["n"], list):
+    if is_list(a["n"]):
         sizes = a.extents("n")
         total: Extent = 0
         for each in sizes:

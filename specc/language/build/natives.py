@@ -11,7 +11,7 @@ from specc.language.build.arguments import Given, assign, missing
 from specc.language.build.axis_arguments import axis_argument
 from specc.language.build.frame import Frame
 from specc.language.build.tensors import cast, lift, op
-from specc.language.build.values import ALL, Native, Tensor, Value, describe
+from specc.language.build.values import ALL, Native, Tensor, Value, describe, is_list
 
 
 class Arguments:
@@ -53,9 +53,8 @@ class Arguments:
         value = self.values[name]
         if like is not None and isinstance(value, (int, Size)) and not isinstance(value, bool):
             value = [value] * like
-        if not isinstance(value, list) or any(
-            isinstance(each, bool) or not isinstance(each, (int, Size))
-            for each in value  # type: ignore[union-attr]
+        if not is_list(value) or any(
+            isinstance(each, bool) or not isinstance(each, (int, Size)) for each in value
         ):
             raise self.wrong(name, f"`{name}` is a list of whole numbers, not {describe(value)}")
         items: list[Extent] = value
@@ -75,7 +74,7 @@ class Arguments:
         value = self.values[name]
         if value is ALL or value is None:
             return list(range(of.rank))
-        return value if isinstance(value, list) else [value]
+        return value if is_list(value) else [value]
 
     def axis(self, name: str, of: Tensor) -> int:
         value = self.values[name]

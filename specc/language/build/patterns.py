@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from specc.diagnostics import Span, did_you_mean, fault
-from specc.ir import Extent, Node
+from specc.ir import Extent, Node, Size
 from specc.ir.size import product
 from specc.language.build.arguments import Given
 from specc.language.build.frame import Frame
@@ -35,7 +35,7 @@ def _side(text: str, span: Span, groups: bool) -> list[Group]:
         elif word == ")" and inside is not None:
             made.append(tuple(inside))
             inside = None
-        elif word == "..." and inside is None or word.isidentifier() or word == "1":
+        elif (word == "..." and inside is None) or word.isidentifier() or word == "1":
             if inside is not None:
                 inside.append(word)
             else:
@@ -82,11 +82,7 @@ def rearrange(frame: Frame, arguments: list[Given], at: Span) -> Value:
                 argument.span,
                 help=did_you_mean(str(name), names),
             )
-        if (
-            isinstance(value, (bool, float))
-            or isinstance(value, (Tensor, str, list))
-            or value is None
-        ):
+        if isinstance(value, bool) or not isinstance(value, (int, Size)):
             raise fault("T014", f"a size is a whole number, not {describe(value)}", argument.span)
         known[str(name)] = value
     left, spread = _open(left, x, span)
@@ -167,7 +163,7 @@ def _group(
 
 
 def einsum(frame: Frame, arguments: list[Given], at: Span) -> Value:
-    """einsum("b i, i o -> b o", x, w): sums of products over the names that the right side drops."""
+    """einsum("b i, i o -> b o", x, w): sums of products over what the right side drops."""
     for each in arguments:
         if each.name is not None:
             raise fault("H002", f"`einsum` has no argument `{each.name}`", each.span)

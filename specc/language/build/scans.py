@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from specc.diagnostics import Span, fault
-from specc.ir import Origin, Output, Type, emit, make_input, origin
-from specc.language import syntax
+from specc.ir import Node, Origin, Output, Type, emit, make_input, origin
 from specc.language.build.arguments import Given, assign
 from specc.language.build.axis_arguments import axis_argument
 from specc.language.build.frame import Frame
@@ -18,7 +18,6 @@ from specc.language.build.values import (
     Poisoned,
     Record,
     Several,
-    Spread,
     Tensor,
     Value,
     describe,
@@ -91,7 +90,7 @@ def scan(frame: Frame, arguments: list[Given], at: Span) -> Value:
     )
 
 
-def _length(frame: Frame, options: dict[str | None, Given], of: Tensor, axis: int) -> Tensor | None:
+def _length(frame: Frame, options: Mapping[str, Given], of: Tensor, axis: int) -> Tensor | None:
     if "length" not in options:
         return None
     value = options["length"].evaluate(frame)
@@ -130,7 +129,7 @@ def _emit(
     length: Tensor | None,
     at: Span,
 ) -> Value:
-    # The states' types come with the body: a first elaboration asks for them, a second is given them.
+    # The states' types come with the body: built once to ask for them, once to be given them.
     probe = layer_body(frame, cell, stepped, spans, at, False)
     if probe.failed:
         raise Poisoned
@@ -204,15 +203,11 @@ def _emit(
         count = len(states) + len(outs)
         parts = [made] if count == 1 else [emit("item", made, index=i) for i in range(count)]
 
-    def named(node: object) -> Tensor:
-        assert hasattr(node, "type")
-        labels = tuple(map(own_name, node.type.shape))  # type: ignore[attr-defined]
-        return Tensor(node, labels)  # type: ignore[arg-type]
+    def named(node: Node) -> Tensor:
+        labels = tuple(map(own_name, node.type.shape))
+        return Tensor(node, labels)
 
     last = [named(node) for node in parts[: len(states)]]
     stacked = [named(node) for node in parts[len(states) :]]
     final: Value = last[0] if len(last) == 1 else Record(dict(zip(states, last, strict=True)))
     return Several((*stacked, final))
-
-
-__all__ = ["Spread", "scan", "syntax"]

@@ -88,7 +88,7 @@ def match(
     what: str,
     argument: int | None = None,
 ) -> Tensor:
-    """Holds a value against a declared type: binds the type's axes and gives the value its names."""
+    """Holds a value against a declared type: binds its axes, and names the value's."""
     check_dtype(type, value, at, what)
     assert type.axes is not None
     dots = [i for i, entry in enumerate(type.axes) if isinstance(entry, syntax.Ellipsis)]

@@ -109,7 +109,7 @@ def _bind(frame: Frame, statement: syntax.Binding) -> None:
             f"this gives one result, and {len(targets)} names wait",
             (statement.value.span, describe(value)),
         )
-    elements: list[Value] = list(items)  # type: ignore[arg-type]
+    elements: list[Value] = [*items]
     if len(elements) != len(targets):
         raise fault(
             "M007",
@@ -127,10 +127,11 @@ def _put(frame: Frame, target: syntax.Target, value: Value) -> None:
     if target.primed:
         assign_state(frame, target.name, value, target.span)
         return
+    kind = "state" if target.name in frame.state_paths else "parameter"
     if target.name in frame.state_paths or target.name in frame.own_parameters:
         raise fault(
             "N005",
-            f"`{target.name}` is declared as a {'state' if target.name in frame.state_paths else 'parameter'}",
+            f"`{target.name}` is declared as a {kind}",
             (target.span, "bound here"),
             (frame.places[target.name], "declared here"),
             help=f"its next value is `{target.name}'`" if target.name in frame.state_paths else "",
@@ -141,7 +142,7 @@ def _put(frame: Frame, target: syntax.Target, value: Value) -> None:
 
 
 def _typed(frame: Frame, target: syntax.Target, expression: syntax.Expression) -> Value:
-    """`scores: float[batch, query, key] = ...` asserts and names axes, and tells an init its shape."""
+    """`scores: float[batch, query, key] = ...` asserts and names axes; an init is told them."""
     type = target.type
     assert type is not None
     if type.axes is None or type.listed or type.name not in TENSOR_DTYPES:
@@ -207,7 +208,7 @@ def decide(frame: Frame, statement: syntax.If) -> None:
     from specc.language.build.expressions import condition
 
     link = statement
-    taken: tuple[syntax.Statement, ...] | None = None
+    taken: tuple[syntax.Statement, ...] = ()
     with frame.statement():
         while True:  # an else-if chain, walked rather than descended
             if condition(frame, link.test):
@@ -219,21 +220,20 @@ def decide(frame: Frame, statement: syntax.If) -> None:
                 continue
             taken = rest
             break
-    if taken is not None:
-        for each in taken:
-            if (
-                isinstance(each, syntax.Declaration)
-                and each.kind in ("param", "state")
-                and (frame.training_test(statement))
-            ):
-                with frame.statement():
-                    raise fault(
-                        "M009",
-                        "parameters and states are declared outside `if training`",
-                        each.span,
-                        help="both modes share them",
-                    )
-        run(frame, taken)
+    for each in taken:
+        if (
+            isinstance(each, syntax.Declaration)
+            and each.kind in ("param", "state")
+            and (frame.training_test(statement))
+        ):
+            with frame.statement():
+                raise fault(
+                    "M009",
+                    "parameters and states are declared outside `if training`",
+                    each.span,
+                    help="both modes share them",
+                )
+    run(frame, taken)
 
 
 def repeat(frame: Frame, statement: syntax.Repeat) -> None:

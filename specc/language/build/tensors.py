@@ -1,4 +1,4 @@
-"""Arithmetic on values: promotion, broadcasting, labels. One rule of each, used by every operator."""
+"""Values as tensors: promotion, broadcasting, labels. One rule of each, for every operator."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from specc.language.build.values import (
     Tensor,
     Value,
     describe,
+    is_list,
+    is_tuple,
 )
 
 
@@ -53,7 +55,7 @@ def lift(value: Value, at: Span, dtype: str | None = None) -> Tensor:
             return Tensor(constant(value, "int"), ())
         if isinstance(value, (int, float)):
             return Tensor(constant(float(value), dtype or "float64"), ())
-        if isinstance(value, list) and value:
+        if is_list(value) and value:
             return _listed(value, at)
     raise fault(
         "T003",
@@ -66,8 +68,8 @@ def lift(value: Value, at: Span, dtype: str | None = None) -> Tensor:
 
 def _listed(value: list[Any], at: Span) -> Tensor:
     def freeze(each: Any) -> Any:
-        if isinstance(each, list):
-            return tuple(map(freeze, each))  # type: ignore[arg-type]
+        if is_list(each):
+            return tuple(map(freeze, each))
         if isinstance(each, (bool, int, float)):
             return each
         raise fault("T003", f"a list of numbers is needed, not one with {describe(each)}", at)
@@ -76,13 +78,13 @@ def _listed(value: list[Any], at: Span) -> Tensor:
     flat: list[Any] = []
 
     def shape_of(each: Any) -> tuple[int, ...]:
-        if not isinstance(each, tuple):
+        if not is_tuple(each):
             flat.append(each)
             return ()
-        inner = {shape_of(one) for one in each}  # type: ignore[misc]
+        inner = set(map(shape_of, each))
         if len(inner) != 1:
             raise fault("T003", "the lists inside have different lengths", at)
-        return (len(each), *inner.pop())  # type: ignore[arg-type]
+        return (len(each), *inner.pop())
 
     rank = len(shape_of(frozen))
     if all(isinstance(each, bool) for each in flat):

@@ -6,7 +6,7 @@ Static values are Python's own: int, float, bool, str, None, list, and `Size` fo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from specc.diagnostics import Span
 from specc.ir import Extent, Graph, Node, Size, Type
@@ -203,7 +203,7 @@ def describe(value: Value) -> str:
         return "none"
     if isinstance(value, str):
         return f'the string "{value}"'
-    if isinstance(value, list):
+    if is_list(value):
         return "[" + ", ".join(describe(each) for each in value) + "]"
     if isinstance(value, Several):
         return f"{len(value.values)} results"
@@ -228,6 +228,14 @@ def describe_type(type: Type, labels: tuple[Label, ...]) -> str:
     return f"{dtype}[{', '.join(map(one, type.shape, labels))}]"
 
 
+def is_list(value: Value) -> TypeGuard[list[Value]]:
+    return isinstance(value, list)
+
+
+def is_tuple(value: Value) -> TypeGuard[tuple[Value, ...]]:
+    return isinstance(value, tuple)
+
+
 def is_number(value: Value) -> bool:
     """A static number, a symbolic extent among them."""
     return isinstance(value, (int, float, Size)) and not isinstance(value, bool)
@@ -237,7 +245,7 @@ def key_of(value: Value) -> Any:
     """A hashable stand-in: equal keys elaborate to equal bodies."""
     if isinstance(value, Tensor):
         return ("tensor", value.node.type)
-    if isinstance(value, list):
+    if is_list(value):
         return ("list", *map(key_of, value))
     if isinstance(value, Item):
         return ("item", id(value.definition))
