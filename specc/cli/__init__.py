@@ -26,7 +26,7 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done and true, 1 the answer is no, 2 the input is wrong, 70 a fault of specc's
-    own, 130 and 143 interrupted."""
+    own, 130 and 143 interrupted, 141 when the reader of our output went away."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     return guarded(lambda: _call(words), words)
 

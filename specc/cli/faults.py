@@ -12,7 +12,9 @@ from specc.cli.output import report
 from specc.diagnostics import Diagnostic, SpecError
 from specc.version import __version__
 
-INPUT_IS_WRONG, OUR_FAULT, INTERRUPTED, TERMINATED = 2, 70, 130, 143  # 70 is sysexits' EX_SOFTWARE
+INPUT_IS_WRONG = 2
+OUR_FAULT = 70  # EX_SOFTWARE of sysexits.h
+INTERRUPTED, PIPE_CLOSED, TERMINATED = 130, 141, 143  # 128 and the signal's number
 
 
 def guarded(command: Callable[[], int], words: Sequence[str]) -> int:
@@ -29,7 +31,7 @@ def guarded(command: Callable[[], int], words: Sequence[str]) -> int:
     except BrokenPipeError:
         # Whoever read our output has enough. What Python would flush at exit goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return PIPE_CLOSED
     except OSError as error:
         if error.filename is None and error.errno is None:
             return _internal(error, words)

@@ -136,10 +136,10 @@ def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixtur
 
 
 # ── as a process ─────────────────────────────────────────────────────────────────────────────────
-def test_a_closed_pipe_is_no_error() -> None:
+def test_a_closed_pipe_ends_quietly() -> None:
     command = f"{sys.executable} -m specc explain | head -n 1 >/dev/null; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
-    assert done.stdout.strip() == "0"
+    assert done.stdout.strip() in ("0", "141"), "all of it may have fitted into the pipe"
     assert not done.stderr
 
 
