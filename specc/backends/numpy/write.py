@@ -93,6 +93,8 @@ class Writer:
 
     def _new_scalar(self, value: Value) -> str:
         name = self._name_of[id(value)] = self.names.new(value.node.origin.name or "s")
+        if value.static:
+            self.early.add(name)
         return name
 
     def _comment(self, node: Node) -> None:
