@@ -92,6 +92,11 @@ class Program:
         self._written = [name in updates.values() for name in self.inputs]
         self._known: dict[tuple[tuple[int, ...], ...], tuple[int, ...]] = {}
 
+    @property
+    def slots(self) -> Sequence[Array]:
+        """The memory that it holds, in bytes."""
+        return self._bindings.slots
+
     def __call__(self, feeds: Mapping[str, Any] = NOTHING) -> dict[str, Array]:
         """Results by name, as arrays of the caller's own.
 

@@ -1,0 +1,255 @@
+"""The plan's promises: values that live at once share no memory, and what dies is used again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from specc.backends.numpy import compile
+from specc.backends.numpy.plan import make_plan
+from specc.ir import Graph, Node, Output, constant, emit
+from specc.ir.size import evaluate
+from specc.ops.rules import broadcast, swap_last
+from tests.backends.graphs import (
+    BATCH,
+    feeds_for,
+    given,
+    graph_of,
+    mixed,
+    network,
+    sgd,
+    total,
+)
+from tests.check import assert_close
+from tests.evaluate import run
+
+SEEDS = range(60)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_sharing_memory_changes_no_bit(seed: int) -> None:
+    """Against memory of its own for each value, and with what has died filled with NaN."""
+    graph = mixed(seed)
+    shared = compile(graph)
+    apart = compile(graph, reuse=False)
+    poisoned = compile(graph, poison=True)
+    for batch in (5, 2, 7, 1, 5):
+        feeds = feeds_for(graph, batch, batch=batch)
+        wanted = apart(feeds)
+        for program in (shared, poisoned):
+            found = program(feeds)
+            for name, array in wanted.items():
+                np.testing.assert_array_equal(found[name], array, err_msg=f"{seed} {name}")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_program_means_what_the_graph_means(seed: int) -> None:
+    graph = mixed(seed)
+    feeds = feeds_for(graph, seed, batch=4)
+    wanted = run(graph, feeds)
+    for name, array in compile(graph, "float64")(feeds).items():
+        assert_close(array, wanted[name], what=f"{name} of mixed({seed})", times=100)
+
+
+def test_poison_is_seen() -> None:
+    """The test of the test: a value read after its death would be NaN."""
+    x = given("x", BATCH)
+    program = compile(graph_of([x], y=emit("sin", emit("exp", x))), poison=True)
+    assert "poison(b0)" in compile(graph_of([x], y=total(emit("exp", x))), poison=True).source
+    assert np.isfinite(program({"x": np.ones(3)})["y"]).all()
+
+
+def capacity(graph: Graph, dtype: str = "float32", **sizes: int) -> int:
+    plan = make_plan(graph, dtype)
+    return sum(max(evaluate(each, sizes) for each in slot) for slot in plan.slots)
+
+
+def test_a_chain_of_layers_takes_the_memory_of_one() -> None:
+    """Two activations and a mask: what comes in, what goes out, where it is positive."""
+    few, many = (capacity(network(layers), batch=64) for layers in (3, 300))
+    assert few == many
+    assert many <= 64 * 8 * (4 + 4 + 4)
+
+
+def test_elementwise_results_are_written_over_what_they_read() -> None:
+    x = node = given("x", BATCH, 3)
+    for _ in range(10):
+        node = emit("tanh", node + 1.0)
+    assert len(make_plan(graph_of([x], y=node), "float32").slots) == 1
+
+
+def test_a_value_read_by_another_shape_of_itself_is_not_overwritten() -> None:
+    """x + xᵀ over x's memory would read what it has just written."""
+    x = given("x", 3, 3)
+    a = emit("exp", x)
+    program = compile(graph_of([x], y=a + swap_last(a)))
+    array = np.arange(9.0).reshape(3, 3)
+    np.testing.assert_allclose(program({"x": array})["y"], np.exp(array) + np.exp(array).T, 1e-6)
+    assert len(make_plan(graph_of([x], y=a + swap_last(a)), "float32").slots) == 2
+
+
+def test_a_select_of_one_value_twice_is_not_overwritten() -> None:
+    x = given("x", 4)
+    a = emit("exp", x)
+    chosen = emit("where", emit("less", x, a), a, a)
+    found = compile(graph_of([x], y=chosen))({"x": np.ones(4)})["y"]
+    np.testing.assert_allclose(found, np.full(4, np.e), 1e-6)
+
+
+def test_a_view_keeps_what_it_shows_alive() -> None:
+    x = given("x", BATCH, 4)
+    a = emit("exp", x)
+    part = emit("slice", swap_last(a), starts=(1, 0), stops=(2, BATCH), steps=(1, 1))
+    node = emit("sin", a)
+    for _ in range(5):
+        node = emit("tanh", node) * emit("cos", node)
+    late = total(part) + total(node)
+    graph = graph_of([x], y=late)
+    feeds = feeds_for(graph, 0, batch=3)
+    np.testing.assert_allclose(
+        compile(graph, "float64", poison=True)(feeds)["y"], run(graph, feeds)["y"]
+    )
+
+
+def test_a_smaller_batch_uses_the_larger_one_s_memory() -> None:
+    graph = network(3)
+    program = compile(graph)
+    program.run(feeds_for(graph, 0, batch=64))
+    large = [slot.ctypes.data for slot in program.slots]
+    program.run(feeds_for(graph, 0, batch=10))
+    assert [slot.ctypes.data for slot in program.slots] == large
+    program.run(feeds_for(graph, 0, batch=65))
+    assert [slot.ctypes.data for slot in program.slots] != large
+    small = feeds_for(graph, 1, batch=10)
+    np.testing.assert_array_equal(program(small)["y"], compile(graph)(small)["y"])
+
+
+def test_a_feed_is_never_written() -> None:
+    for seed in SEEDS:
+        graph = mixed(seed)
+        feeds = {n: a.astype("f") for n, a in feeds_for(graph, 1, batch=3).items() if n != "scale"}
+        feeds["scale"] = np.array(0.5)
+        for array in feeds.values():
+            array.flags.writeable = False
+        compile(graph).run(feeds)
+
+
+# ── updates ──────────────────────────────────────────────────────────────────────────────────────
+UPDATES = {"theta": "theta", "theta:m": "theta:m"}
+
+
+def test_an_update_goes_straight_into_the_fed_array() -> None:
+    graph = sgd(3, 4)
+    feeds = {name: array.astype("f") for name, array in feeds_for(graph, 0).items()}
+    wanted = compile(graph)(feeds)
+    program = compile(graph, updates=UPDATES)
+    fed = {name: array.copy() for name, array in feeds.items()}
+    results = program.run(fed)
+    for name in UPDATES:
+        assert results[name] is fed[name]
+        np.testing.assert_array_equal(fed[name], wanted[name])
+    np.testing.assert_array_equal(fed["gradient.theta"], feeds["gradient.theta"])
+    assert "out=theta)" in program.source
+    assert "copyto" not in program.source
+
+
+def swapped() -> Graph:
+    a, b = given("a", 3), given("b", 3)
+    outputs = [Output("a", "result", b), Output("b", "result", a), Output("old", "result", a)]
+    return Graph("swap", (a, b), tuple(outputs))
+
+
+def test_values_that_change_places_are_saved_first() -> None:
+    program = compile(swapped(), updates={"a": "a", "b": "b"})
+    a, b = np.arange(3, dtype="f"), np.arange(3, 6, dtype="f")
+    results = {name: array.copy() for name, array in program.run({"a": a, "b": b}).items()}
+    assert a.tolist() == [3, 4, 5]
+    assert b.tolist() == [0, 1, 2]
+    assert results["old"].tolist() == [0, 1, 2]
+
+
+def test_what_is_read_after_its_update_is_read_before() -> None:
+    """An output reads the old value where toposort puts it after the new one."""
+    w, x = given("w", 3, 3), given("x", 3, 3)
+    new = w * 0.5
+    for late in (emit("sin", w), new @ w, emit("where", emit("less", w, x), x, new) + swap_last(w)):
+        graph = Graph("g", (w, x), (Output("w", "parameter", new), Output("y", "output", late)))
+        feeds = {n: a.astype("f") for n, a in feeds_for(graph, 3).items()}
+        wanted = compile(graph)(feeds)
+        found = compile(graph, updates={"w": "w"}, poison=True)(feeds)
+        for name, array in wanted.items():
+            np.testing.assert_array_equal(found[name], array)
+        np.testing.assert_array_equal(feeds["w"], wanted["w"])
+
+
+def test_a_scalar_is_updated_too() -> None:
+    step = given("step", dtype="float64")
+    graph = graph_of([step], step=step + 1.0)
+    program, count = compile(graph, updates={"step": "step"}), np.zeros(())
+    for _ in range(3):
+        program.run({"step": count})
+    assert count == 3
+
+
+def test_an_unchanged_update_is_left_alone() -> None:
+    w = given("w", 3)
+    array = np.ones(3, "f")
+    assert compile(graph_of([w], w=w), updates={"w": "w"}).run({"w": array})["w"] is array
+
+
+# ── outputs ──────────────────────────────────────────────────────────────────────────────────────
+def some_outputs(node: Node) -> dict[str, Node]:
+    return {
+        "whole": node,
+        "again": node,
+        "view": swap_last(node),
+        "spread": broadcast(constant(2.0, "float"), (3, 2)),
+        "number": constant(0.5, "float"),
+        "true": constant(True, "bool"),
+        "table": constant(((1, 2), (3, 4)), "int"),
+        "count": emit("iota", length=BATCH),
+        "size": emit("size", extent=BATCH * 2),
+    }
+
+
+def test_every_kind_of_output_comes_out() -> None:
+    x = given("x", BATCH, 2)
+    graph = graph_of([x], input=x, **some_outputs(emit("exp", x)))
+    array = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    found = compile(graph)({"x": array})
+    np.testing.assert_array_equal(found["input"], array)
+    np.testing.assert_allclose(found["whole"], np.exp(array), 1e-6)
+    np.testing.assert_array_equal(found["again"], found["whole"])
+    np.testing.assert_array_equal(found["view"], found["whole"].T)
+    assert found["spread"].tolist() == [[2, 2], [2, 2], [2, 2]]
+    assert found["table"].tolist() == [[1, 2], [3, 4]]
+    assert found["count"].tolist() == [0, 1, 2]
+    assert (found["number"], found["true"], found["size"]) == (0.5, True, 6)
+    assert [found[n].dtype.name for n in ("number", "true", "size")] == ["float32", "bool", "int64"]
+    before = {name: array.copy() for name, array in found.items()}
+    compile(graph)({"x": array * 2})
+    for name, array in found.items():
+        np.testing.assert_array_equal(array, before[name])
+        assert array.flags.writeable
+        assert array.flags.owndata
+
+
+def test_results_go_where_the_caller_wants_them() -> None:
+    x = given("x", BATCH, 2)
+    graph = graph_of([x], loss=total(x), **some_outputs(emit("exp", x)))
+    program = compile(graph)
+    feeds = {"x": np.ones((3, 2), "f")}
+    wanted = program(feeds)
+    homes = {name: np.zeros_like(array) for name, array in wanted.items()}
+    results = program.run(feeds, homes)
+    for name, array in wanted.items():
+        assert results[name] is homes[name]
+        np.testing.assert_array_equal(homes[name], array)
+
+
+def test_arrays_without_elements() -> None:
+    x = given("x", BATCH, 4)
+    graph = graph_of([x], y=emit("sigmoid", x) @ swap_last(x), s=emit("sum", x, axes=(0,)))
+    found = compile(graph)({"x": np.zeros((0, 4))})
+    assert found["y"].shape == (0, 0)
+    assert found["s"].tolist() == [0, 0, 0, 0]
