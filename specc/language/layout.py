@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 
 from specc import limits
-from specc.language.tables import END, Tables
+from specc.language.automaton import END, Tables
 
 # A line that ends in one of these goes on.
 CONTINUES = frozenset(", = -> + - * / // % @ ^ == != < <= > >= and or".split())
 # After one of these no name can stand, so that `on` and `import` are keywords there.
 OPERANDS = frozenset("NAME PRIMED NUMBER STRING INDEX ) ] true false none".split())
 HEAD = frozenset({"DOC", "COMMENT", "NEWLINE", "language", "NUMBER"})  # before a file's items
+FOREIGN_LITERALS = ("True", "False", "None")  # no names here: who writes them means ours
 INNER = frozenset({"on", "list"})  # keywords that begin no statement
 
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")  # no text has these: editors hide them
 # What follows a word that is a name although it looks like a keyword.
 _after_a_name = re.compile(r"[(\[.]|[ \t\r]*(?:=(?!=)|,|:|\.(?!\d))|(?:\s|#[^\n]*\n)*->")
 
@@ -56,10 +59,12 @@ class Layout:
 
     def __init__(self, tables: Tables) -> None:
         self._scan = re.compile(tables.pattern).finditer
-        self._reserved = frozenset(tables.reserved)
+        self._reserved = {word: word for word in tables.reserved}
+        self._reserved |= dict.fromkeys(FOREIGN_LITERALS, "WRONG")
         self._soft = frozenset(tables.soft) - INNER
 
-    def tokens(self, text: str, start: int, end: int) -> Tokens:
+    def tokens(self, text: str, start: int, end: int, closed: Mapping[int, str] = {}) -> Tokens:
+        """The tokens of text[start:end]; `closed` has brackets to supply before certain places."""
         lines = _Lines(text)
         tokens = lines.tokens
         add, kinds = tokens.add, tokens.kinds
@@ -73,6 +78,8 @@ class Layout:
             assert kind is not None
             begin, stop = match.span(kind)
             value = text[begin:stop]
+            if begin in closed:
+                last = lines.close(closed[begin], begin)
             if kind == "NEWLINE" or kind == "COMMENT":
                 gap.append((kind, begin, stop))
                 continue
@@ -81,8 +88,7 @@ class Layout:
             elif kind == "NAME" or kind == "PRIMED":
                 if not ascii_only:
                     value = unicodedata.normalize("NFC", value)
-                if value in reserved:
-                    kind = value
+                kind = reserved.get(value, kind)
             if gap and kind == "->":
                 value = lines.broken_arrow(gap)
                 fresh = False
@@ -101,7 +107,7 @@ class Layout:
             elif kind == "(" or kind == "[":
                 lines.brackets += 1
                 lines.deepen()
-            elif kind == ")" or kind == "]":
+            elif (kind == ")" or kind == "]") and lines.brackets:
                 lines.brackets -= 1
             elif kind == "{":
                 lines.open_block(begin, stop)
@@ -112,6 +118,7 @@ class Layout:
             fresh = kind == "DOC"
             add(kind, value, begin, stop)
             last = kind
+        lines.close(closed.get(end, ""), end)
         lines.cross(gap, END, end)
         if kinds and lines.brackets == 0:
             assert kinds[-1] in ("NEWLINE", "COMMENT", "{"), kinds[-5:]
@@ -135,6 +142,12 @@ class _Lines:
     def deepen(self) -> None:
         if sum(self.blocks) + self.brackets > limits.NESTING.value:
             self.tokens.deep = True
+
+    def close(self, brackets: str, place: int) -> str:
+        for bracket in brackets:
+            self.tokens.add(bracket, bracket, place, place)
+        self.brackets -= len(brackets)
+        return brackets[-1:]
 
     def open_block(self, start: int, end: int) -> None:
         tokens = self.tokens

@@ -5,27 +5,40 @@ What a rule makes is transform.py's matter, what a fault is told recover.py's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from operator import itemgetter
 from typing import Any
 
 from specc import limits
-from specc.diagnostics import Report, Source, fault
-from specc.language import tables as tables_module
-from specc.language.layout import Layout, Tokens
-from specc.language.syntax import Expression, Module
-from specc.language.tables import ACCEPT
+from specc.diagnostics import Diagnostic, Report, Source, Span, labels
+from specc.language.automaton import ACCEPT, load
+from specc.language.depth import grown_too_deep, nested_too_deeply
+from specc.language.layout import CONTROL, Layout, Tokens
+from specc.language.syntax import Broken, Expression, Module
 from specc.language.transform import Transform
 
-TABLES = tables_module.load()
-LAYOUT = Layout(TABLES)
-# Takes a rule's values from the stack; index 0 is the bottom, which holds None for what is absent.
-_PICK = [
-    itemgetter(*handed)
-    if len(handed) > 1
-    else itemgetter(slice(handed[0], handed[0] + 1 or None) if handed else slice(0))
-    for _, _, _, handed in TABLES.rules
-]
+EMPTY = Module(None, "", ())
+
+
+class Grammar:
+    """The tables in the form in which they are run."""
+
+    def __init__(self) -> None:
+        self.tables = load()
+        self.layout = Layout(self.tables)
+        # Takes a rule's values from the stack, whose bottom, 0, holds None for what is absent.
+        self.picks: list[Callable[[list[Any]], Sequence[Any]]] = [
+            itemgetter(*handed)
+            if len(handed) > 1
+            else itemgetter(slice(handed[0], handed[0] + 1 or None) if handed else slice(0))
+            for _, _, _, handed in self.tables.rules
+        ]
+
+
+@cache
+def grammar() -> Grammar:
+    return Grammar()
 
 
 class Parser:
@@ -34,19 +47,21 @@ class Parser:
     def __init__(self, source: Source, report: Report, start: str) -> None:
         self.source = source
         self.report = report
-        self.states = [TABLES.starts[start]]
+        self.grammar = grammar()
+        self.states = [self.grammar.tables.starts[start]]
         self.values: list[Any] = [None]
         self.starts: list[int] = [0]
         transform = Transform(source, report, self.starts, self._hole)
+        rules = zip(self.grammar.tables.rules, self.grammar.picks, strict=True)
         self._reductions: list[tuple[int, Callable[..., Any], Callable[..., Any], str]] = [
-            (length, _PICK[number], getattr(transform, callback, transform.same), origin)
-            for number, (origin, callback, length, _) in enumerate(TABLES.rules)
+            (length, pick, getattr(transform, callback), origin)
+            for (origin, callback, length, _), pick in rules
         ]
         self._reductions.reverse()  # rule -k is the k-th from the end
 
     def run(self, tokens: Tokens, index: int = 0) -> int:
         """Reads tokens from `index` on; gives that of the first that can't stand there, or -1."""
-        rows, reductions = TABLES.rows, self._reductions
+        rows, reductions = self.grammar.tables.rows, self._reductions
         states, values, starts = self.states, self.values, self.starts
         kinds, texts, begins, ends = tokens.kinds, tokens.values, tokens.starts, tokens.ends
         row = rows[states[-1]]
@@ -83,27 +98,64 @@ class Parser:
     def result(self) -> Any:
         return self.values[-1]
 
+    def accepts(self, kind: str) -> bool:
+        """Whether a token of this kind can come next."""
+        tables, states = self.grammar.tables, list(self.states)
+        while True:
+            action = tables.rows[states[-1]].get(kind)
+            if action is None or action >= ACCEPT:
+                return action is not None
+            origin, _, length, _ = tables.rules[-action - 1]
+            if length:
+                del states[-length:]
+            states.append(tables.rows[states[-1]][origin])
+
     def _hole(self, start: int, end: int) -> Expression:
-        tokens = LAYOUT.tokens(self.source.text, start, end)
+        """The expression in a template's braces."""
+        tokens = grammar().layout.tokens(self.source.text, start, end)
         inner = Parser(self.source, self.report, "hole")
         at = inner.run(tokens)
-        assert at == -1
-        return inner.result
+        if at < 0:
+            return inner.result
+        place = Span(self.source, start, end)
+        message = "the braces of a template hold one expression"
+        help = 'as in `as "layer{i + 1}"`'
+        self.report.add(Diagnostic("S022", message, labels(place), help=help))
+        return Broken(place)
 
 
 def parse(source: Source, report: Report | None = None) -> Module:
-    """The tree of a source; raises SpecError with every fault, or adds them to a report."""
+    """The tree of a source; raises SpecError with every fault in it.
+
+    With a report the faults are added to that instead, and the tree lacks what could not be read.
+    """
     own = Report()
-    text = source.text
-    start = 1 if text.startswith("\ufeff") else 0
-    tokens = LAYOUT.tokens(text, start, len(text))
-    parser = Parser(source, own, "module")
-    at = parser.run(tokens)
-    if at >= 0:
-        from specc.diagnostics import Span
-        raise fault("S001", f"unexpected {tokens.kinds[at]}", Span(source, tokens.starts[at], tokens.ends[at]))
+    module = _parse(source, own)
     if report is None:
         own.raise_errors()
     else:
         report.extend(own.diagnostics)
+    return module
+
+
+def _parse(source: Source, report: Report) -> Module:
+    text = source.text
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    limit = limits.SOURCE_BYTES
+    if size > limit.value:
+        message = f"this file has {size:,} bytes; the limit is {limit.value:,}"
+        report.add(Diagnostic(limit.code, message, labels(Span(source, 0, 0))))
+        return EMPTY
+    start = 1 if text.startswith("\ufeff") else 0
+    tokens = grammar().layout.tokens(text, start, len(text))
+    if tokens.deep and nested_too_deeply(source, tokens, report):
+        return EMPTY
+    parser = Parser(source, report, "module")
+    if parser.run(tokens) >= 0 or CONTROL.search(text):
+        from specc.language.recover import recover  # only who errs waits for it
+
+        parser = Parser(source, report, "module")
+        recover(parser, tokens)
+    if tokens.deep:
+        grown_too_deep(parser.result, report)
     return parser.result

@@ -261,7 +261,9 @@ Statement = (
 class Definition(Node):
     """A function-like kind, or a block. `relu(x) = expr` has `expression`, the others a body."""
 
-    kind: str  # function activation loss metric init schedule | layer cell model optimizer data train
+    kind: (
+        str  # function activation loss metric init schedule | layer cell model optimizer data train
+    )
     name: str  # "" for a train or data block without one
     parameters: tuple[Parameter, ...] | None  # None: no parentheses were written
     body: tuple[Statement, ...]

@@ -1,6 +1,7 @@
-"""The parser's tables: made of grammar/nn.lark by lark, kept as JSON, read back in two milliseconds.
+"""Makes the parser's tables of grammar/nn.lark: `python -m specc.language.tables` writes them.
 
-Knows LALR tables and regular expressions; what the rules mean is transform.py's matter.
+Lark reads the grammar and finds its LALR automaton; this makes that small, quick and readable
+without lark. What the rules mean is transform.py's matter.
 """
 
 from __future__ import annotations
@@ -9,34 +10,17 @@ import hashlib
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-if TYPE_CHECKING:
-    from lark.grammar import Rule
+import lark
+from lark.grammar import Rule as LarkRule
+from lark.lexer import PatternStr, TerminalDef
+from lark.parsers.lalr_analysis import IntParseTable, LALR_Analyzer
+
+from specc.language.automaton import ACCEPT, END, PATH, Row, Rule, Tables
 
 STARTS = ("module", "hole")
-END = "$END"
-ACCEPT = 0  # the action that ends a parse; states are numbered from 1
-
-Row = dict[str, int]  # symbol → state to shift or go to (> 0), rule to reduce (< 0), or ACCEPT
-
-
-class Tables(NamedTuple):
-    """Rule -k is `rules[k - 1]`; state n is `rows[n]`. A literal's token kind is its own text."""
-
-    digest: str  # of the grammar and of lark's version
-    pattern: str  # one regular expression; its group is a token's kind, LITERAL for punctuation
-    reserved: list[str]
-    soft: list[str]
-    rules: list[tuple[str, str, int, list[int]]]  # origin, callback, length, values handed over
-    rows: list[Row]
-    starts: dict[str, int]
-
-
-def load() -> Tables:
-    path = os.path.join(os.path.dirname(__file__), "tables.json")
-    with open(path, encoding="utf-8") as file:
-        return Tables(*json.load(file))
 
 
 def grammar_path() -> str:
@@ -49,10 +33,6 @@ def grammar_path() -> str:
 
 def generate(grammar: str) -> Tables:
     """The tables of a grammar; raises lark's GrammarError where it is not LALR(1)."""
-    import lark  # a tool of who changes the grammar: parsing needs only its result
-    from lark.lexer import PatternStr
-    from lark.parsers.lalr_analysis import IntParseTable, LALR_Analyzer
-
     options: dict[str, Any] = {"parser": "lalr", "lexer": "basic", "maybe_placeholders": True}
     built = lark.Lark(grammar, start=list(STARTS), **options)
     analysis = LALR_Analyzer(built.parser.parser_conf, strict=True)
@@ -66,12 +46,15 @@ def generate(grammar: str) -> Tables:
     number_of = {rule: -number for number, rule in enumerate(built.rules, 1)}
     units = {-number for number, row in enumerate(rules, 1) if row[1] == "unit"}
 
-    table = IntParseTable.from_ParseTable(analysis.parse_table)
+    states: Any = analysis.parse_table  # lark's own types say less than there is
+    table: Any = IntParseTable.from_ParseTable(states)
+    actions: Mapping[int, Mapping[str, tuple[object, object]]] = table.states
     rows: list[Row] = []
-    for state in range(len(table.states)):
+    for state in range(len(actions)):
         row: Row = {}
-        for symbol, (action, argument) in table.states[state].items():
-            known = argument if isinstance(argument, int) else number_of[argument]
+        for symbol, (_, argument) in actions[state].items():
+            known = number_of[argument] if isinstance(argument, LarkRule) else argument
+            assert isinstance(known, int)
             row[kind_of.get(symbol, f"<{symbol}>")] = known + 1 if known >= 0 else known
         rows.append(row)
     for end in table.end_states.values():
@@ -79,7 +62,9 @@ def generate(grammar: str) -> Tables:
     starts = {start: state + 1 for start, state in table.start_states.items()}
     rows, starts = _without_units([{}, *rows], starts, rules, units)
 
-    words = [each for each in built.terminals if each.name in literals and text_of[each.name].isalpha()]
+    words = [
+        each for each in built.terminals if each.name in literals and text_of[each.name].isalpha()
+    ]
     return Tables(
         digest=_digest(grammar, lark.__version__),
         pattern=_pattern(built.terminals, literals, set(built.ignore_tokens)),
@@ -91,8 +76,8 @@ def generate(grammar: str) -> Tables:
     )
 
 
-def _row_of(rule: Rule) -> tuple[str, str, int, list[int]]:
-    """Which values of a rule its callback gets, counted from the stack's top; 0 is an absent one."""
+def _row_of(rule: LarkRule) -> Rule:
+    """Which of a rule's values its callback gets, counted from the stack's top; 0 is none."""
     size = len(rule.expansion)
     absent = rule.options.empty_indices or (False,) * size
     handed: list[int] = []
@@ -117,7 +102,7 @@ def _row_of(rule: Rule) -> tuple[str, str, int, list[int]]:
 def _without_units(
     rows: list[Row],
     starts: dict[str, int],
-    rules: list[tuple[str, str, int, list[int]]],
+    rules: list[Rule],
     units: set[int],
 ) -> tuple[list[Row], dict[str, int]]:
     """The same language without the reductions that change nothing (`sum: product`).
@@ -170,11 +155,16 @@ def _without_units(
     return done, renumbered
 
 
-def _pattern(terminals: list[Any], literals: set[str], ignored: set[str]) -> str:
-    """Blanks, then one token: lark's order among terminals, literals as one group, words as NAME."""
+def _pattern(terminals: Iterable[TerminalDef], literals: set[str], ignored: set[str]) -> str:
+    """Blanks, then one token: in lark's order of terminals; literals are one group, words NAMEs."""
     order = sorted(
         terminals,
-        key=lambda each: (-each.priority, -each.pattern.max_width, -len(each.pattern.value), each.name),
+        key=lambda each: (
+            -each.priority,
+            -each.pattern.max_width,
+            -len(each.pattern.value),
+            each.name,
+        ),
     )
     groups = [
         f"(?P<{each.name}>{each.pattern.value})"
@@ -187,20 +177,37 @@ def _pattern(terminals: list[Any], literals: set[str], ignored: set[str]) -> str
         if each.name in literals and not each.pattern.value.isalpha()
     ]
     blanks = "|".join(each.pattern.value for each in order if each.name in ignored)
-    return f"(?:{blanks})?(?:{'|'.join(groups)}|(?P<LITERAL>{'|'.join(punctuation)})|(?P<WRONG>\\S))"
+    return (
+        f"(?:{blanks})?(?:{'|'.join(groups)}|(?P<LITERAL>{'|'.join(punctuation)})|(?P<WRONG>\\S))"
+    )
 
 
 def _digest(grammar: str, version: str) -> str:
     return hashlib.sha256(f"{version}\n{grammar}".encode()).hexdigest()
 
 
+def text_of(tables: Tables) -> str:
+    """What tables.json holds: a line a rule and a state, so that a change can be read."""
+    parts: list[str] = []
+    for name, value in vars(tables).items():
+        if name in ("rules", "rows"):
+            value = "[\n" + ",\n".join(_json(each) for each in value) + "\n]"
+        else:
+            value = _json(value)
+        parts.append(f'"{name}": {value}')
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def main() -> None:
     with open(grammar_path(), encoding="utf-8") as file:
         tables = generate(file.read())
-    text = json.dumps(tables, ensure_ascii=False, separators=(",", ":"))
-    with open(os.path.join(os.path.dirname(__file__), "tables.json"), "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-    print(f"{len(tables.rules)} rules, {len(tables.rows)} states, {len(text)} characters", file=sys.stderr)
+    with open(PATH, "w", encoding="utf-8") as file:
+        file.write(text_of(tables))
+    print(f"{len(tables.rules)} rules, {len(tables.rows)} states", file=sys.stderr)
 
 
 if __name__ == "__main__":

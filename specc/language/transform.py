@@ -82,7 +82,9 @@ class Transform:
     def _span(self, start: int, end: int) -> Span:
         return Span(self.source, start, end)
 
-    def _fault(self, code: str, message: str, start: int, end: int, note: str = "", help: str = "") -> None:
+    def _fault(
+        self, code: str, message: str, start: int, end: int, note: str = "", help: str = ""
+    ) -> None:
         places = labels((self._span(start, end), note))
         self.report.add(Diagnostic(code, message, places, help=help))
 
@@ -95,6 +97,10 @@ class Transform:
         for item in items:
             if not isinstance(item, _Head):
                 kept.append(item)
+                continue
+            if not all(isinstance(each, Remark) for each in kept):
+                message = "`language` stands once, before everything else"
+                self._fault("S020", message, item.span.start, item.span.end)
                 continue
             if isinstance(item.said, int):
                 language = item.said
@@ -112,7 +118,10 @@ class Transform:
         )
 
     def language(self, start: int, end: int, version: str, remark: str) -> _Head:
-        return _Head(int(version), remark, self._span(start, end))
+        if version != "1":
+            message = f"there is no language {version}: this specc reads language 1"
+            self._fault("S020", message, start, end, help="`language 1`, or a newer specc")
+        return _Head(1, remark, self._span(start, end))
 
     def file_doc(self, start: int, end: int, text: str, remark: str) -> _Head:
         return _Head(clean_doc(text), remark, self._span(start, end))
@@ -123,12 +132,16 @@ class Transform:
     def import_file(self, start: int, end: int, file: tuple[str, Span], remark: str) -> Import:
         return Import(file[0], (), remark, self._span(start, end), file[1])
 
-    def import_names(self, start: int, end: int, file: tuple[str, Span], first: str, *more: Any) -> Import:
+    def import_names(
+        self, start: int, end: int, file: tuple[str, Span], first: str, *more: Any
+    ) -> Import:
         *others, remark = more
         names = (first, *(others[0] if others else ()))
         return Import(file[0], names, remark, self._span(start, end), file[1])
 
-    def expect(self, start: int, end: int, doc: str | None, condition: Expression, remark: str) -> Expect:
+    def expect(
+        self, start: int, end: int, doc: str | None, condition: Expression, remark: str
+    ) -> Expect:
         return Expect(condition, remark, clean_doc(doc), self._span(start, end))
 
     def title(self, start: int, end: int, kind: str, name: str | None) -> tuple[str, str, Span]:
@@ -150,7 +163,9 @@ class Transform:
     ) -> Definition:
         kind, name, at = title
         span = self._span(start, end)
-        return Definition(kind, name, parameters, block[1], None, clean_doc(doc), block[0], span, at)
+        return Definition(
+            kind, name, parameters, block[1], None, clean_doc(doc), block[0], span, at
+        )
 
     def formula(
         self,
@@ -167,12 +182,19 @@ class Transform:
         return Definition(kind, name, parameters, (), expression, clean_doc(doc), remark, span, at)
 
     def parameter(
-        self, start: int, end: int, name: str, type: TypeExpression | None, default: Expression | None
+        self,
+        start: int,
+        end: int,
+        name: str,
+        type: TypeExpression | None,
+        default: Expression | None,
     ) -> Parameter:
         return Parameter(name, type, default, self._span(start, end))
 
     # ── statements ───────────────────────────────────────────────────────────────────────────────
-    def block(self, start: int, end: int, remark: str, statements: Sequence[Statement] = ()) -> Block:
+    def block(
+        self, start: int, end: int, remark: str, statements: Sequence[Statement] = ()
+    ) -> Block:
         return remark, tuple(statements)
 
     def binding(self, start: int, end: int, doc: str | None, first: Target, *more: Any) -> Binding:
@@ -233,7 +255,9 @@ class Transform:
     ) -> Clause:
         return Clause(keyword, arguments, on, remark, clean_doc(doc), self._span(start, end))
 
-    def if_(self, start: int, end: int, _word: str, test: Expression, block: Block, remark: str) -> If:
+    def if_(
+        self, start: int, end: int, _word: str, test: Expression, block: Block, remark: str
+    ) -> If:
         return If(test, block[1], (), block[0], self._span(start, end))
 
     def if_else(
@@ -339,9 +363,10 @@ class Transform:
         _, remark, *above = arrow.split("\n")
         return Pipe(value, stage, scope, span, True, remark, tuple(above))
 
-    def binary(self, start: int, end: int, left: Expression, operator: str, right: Expression) -> Binary:
-        source = self.source
-        at = self.starts[-2]
+    def binary(
+        self, start: int, end: int, left: Expression, operator: str, right: Expression
+    ) -> Binary:
+        source, at = self.source, self.starts[-2]
         return Binary(
             operator, left, right, Span(source, start, end), Span(source, at, at + len(operator))
         )
@@ -359,6 +384,8 @@ class Transform:
         if name[0] == ".":
             name = name[1:]
             at += 1
+            if isinstance(value, Number) and value.span.start == start:
+                self._fault("S007", f"`{value.text}.{name}` is no number", start, end)
         return Attribute(value, name, self._span(start, end), self._span(at, end))
 
     def index(self, start: int, end: int, value: Expression, *items: Any) -> Index:
@@ -382,10 +409,22 @@ class Transform:
         try:
             value: int | float = int(text) if text.replace("_", "").isdecimal() else float(text)
         except ValueError:
-            self._fault("S007", f"`{text}` is no number", start, end, help="digits as in 200, 10_000, 1e-3, .5")
+            self._fault(
+                "S007",
+                f"`{text}` is no number",
+                start,
+                end,
+                help="digits as in 200, 10_000, 1e-3, .5",
+            )
             return Broken(span)
-        if (value > LARGEST and text != "inf"):
-            self._fault("S008", "this number is larger than float64 can hold", start, end, help="the largest is about 1.8e308; write `inf` for infinity")
+        if value > LARGEST and text != "inf":
+            self._fault(
+                "S008",
+                "this number is larger than float64 can hold",
+                start,
+                end,
+                help="the largest is about 1.8e308; write `inf` for infinity",
+            )
             return Broken(span)
         return Number(text, value, span)
 
@@ -406,7 +445,13 @@ class Transform:
             escaped = inner[at + 1]
             if escaped not in ESCAPES:
                 place = start + 1 + at
-                self._fault("S006", f"`\\{escaped}` means nothing in a text", place, place + 2, help='a backslash is written `\\\\`; there are also `\\"`, `\\n`, `\\t` and `\\r`')
+                self._fault(
+                    "S006",
+                    f"`\\{escaped}` means nothing in a text",
+                    place,
+                    place + 2,
+                    help='a backslash is written `\\\\`; others are `\\"`, `\\n`, `\\t`, `\\r`',
+                )
             made.append(ESCAPES.get(escaped, escaped))
             at += 2
         return "".join(made)
@@ -482,7 +527,7 @@ class Transform:
     def same(self, start: int, end: int, value: Any) -> Any:
         return value
 
-    kind = declared = keyword = same
+    kind = declared = keyword = unit = same
 
 
 def clean_doc(quoted: str | None) -> str:

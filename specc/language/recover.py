@@ -1,0 +1,129 @@
+"""Reads on after a fault, so that one run reports every fault of a file.
+
+Runs only on files that the parser has refused. A statement that can't be read is left out; a block
+whose header can't be read is read as if it belonged to an `if`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from specc import limits
+from specc.diagnostics import Diagnostic, Span, labels
+from specc.language.automaton import END
+from specc.language.brackets import balanced, unclosed
+from specc.language.explain import explain
+from specc.language.foreign import described, put_right, respelt
+from specc.language.layout import CONTROL, Tokens
+
+if TYPE_CHECKING:
+    from specc.language.parse import Parser
+
+
+def recover(parser: Parser, tokens: Tokens) -> None:
+    """Parses to the end of the file, whatever it takes; the parser's report says what was wrong."""
+    source, report = parser.source, parser.report
+    _control_characters(parser)
+    text = respelt(source, tokens, report)
+    start = 1 if text.startswith("\ufeff") else 0
+    tokens = parser.grammar.layout.tokens(text, start, len(text))
+    ends = unclosed(source, tokens, report)
+    if ends:
+        tokens = parser.grammar.layout.tokens(text, start, len(text), ends)
+    tokens = balanced(source, put_right(source, tokens, report), report)
+    at = parser.run(tokens)
+    while at >= 0:
+        fault = explain(parser, tokens, at)
+        report.add(fault)
+        if len(report.diagnostics) >= limits.ERRORS.value:
+            _give_up(parser, tokens, at)
+            return
+        if fault.code == "S019":
+            at = _past_indented(parser, tokens, at)
+        at = _resume(parser, tokens, at)
+
+
+def _resume(parser: Parser, tokens: Tokens, at: int) -> int:
+    """Leaves the present statement out and reads on; where the next fault is, or -1."""
+    kinds = tokens.kinds
+    stop = at
+    if kinds[at] == "{" and parser.accepts("NUMBER"):  # a dictionary
+        while kinds[stop] not in ("}", END):
+            stop += 1
+        while kinds[stop] not in ("NEWLINE", END):
+            stop += 1
+    if at and kinds[at - 1] == "NEWLINE" and kinds[at] not in ("{", "}", END):
+        stop += 1  # the fault is the statement's first word
+    while kinds[stop] not in ("NEWLINE", "{", "}", END):
+        stop += 1
+    _to_statement(parser)
+    in_body = parser.accepts("}")
+    if kinds[stop] == "{":
+        _feed(parser, "if true {" if in_body else "data {")
+        stop += 1
+    elif kinds[stop] == "NEWLINE" or (kinds[stop] == "}" and not in_body):
+        stop += 1
+    elif kinds[stop] == END and in_body:
+        while parser.accepts("}"):
+            _feed(parser, "} NEWLINE")
+            _to_statement(parser)
+    return parser.run(tokens, stop)
+
+
+def _past_indented(parser: Parser, tokens: Tokens, at: int) -> int:
+    """The end of the lines that are further in than a header without braces: meant as its block."""
+    position = parser.source.position
+    line, _ = position(tokens.starts[at])
+    begin = at
+    while begin and position(tokens.starts[begin - 1])[0] == line:
+        begin -= 1
+    edge = position(tokens.starts[begin])[1]
+    end = at
+    while tokens.kinds[at] not in ("{", "}", END):
+        if tokens.kinds[at] == "NEWLINE":
+            end = at
+            if position(tokens.starts[at + 1])[1] <= edge:
+                break
+        at += 1
+    return end
+
+
+def _to_statement(parser: Parser) -> None:
+    """Takes what was read of the present statement from the stack; a statement can begin then."""
+    while not parser.accepts("COMMENT"):
+        del parser.states[-1], parser.values[-1], parser.starts[-1]
+    _feed(parser, "COMMENT")
+
+
+def _feed(parser: Parser, words: str) -> None:
+    """Hands the parser tokens that are not in the text."""
+    made = Tokens()
+    place = parser.starts[-1]
+    for word in words.split():
+        made.add(word, "" if word in ("COMMENT", "NEWLINE", "{") else word, place, place)
+    made.add("WRONG", "", place, place)
+    assert parser.run(made) == len(made.kinds) - 1, words
+
+
+def _control_characters(parser: Parser) -> None:
+    source = parser.source
+    for match in CONTROL.finditer(source.text):
+        place = Span(source, match.start(), match.end())
+        message = f"{described(match.group())} can't stand in a spec"
+        help = "it can't be seen in most editors: delete it"
+        parser.report.add(Diagnostic("S013", message, labels(place), help=help))
+        if len(parser.report.diagnostics) >= limits.ERRORS.value:
+            return
+
+
+def _give_up(parser: Parser, tokens: Tokens, at: int) -> None:
+    place = Span(parser.source, tokens.starts[at], tokens.ends[at])
+    message = f"{limits.ERRORS.value} faults so far: the rest of the file was not read"
+    parser.report.add(Diagnostic(limits.ERRORS.code, message, labels(place)))
+    _to_statement(parser)
+    while parser.accepts("}"):
+        _feed(parser, "} NEWLINE")
+        _to_statement(parser)
+    end = Tokens()
+    end.add(END, "", tokens.ends[-1], tokens.ends[-1])
+    parser.run(end)
