@@ -128,7 +128,9 @@ class _Page:
             lines = ["", *lines, ""]
         elif text.endswith('"'):
             lines = [text + " "]
-        laid_out = "\n".join(indent + each if index and each else each for index, each in enumerate(lines))
+        laid_out = "\n".join(
+            indent + each if index and each else each for index, each in enumerate(lines)
+        )
         closing = indent if len(lines) > 1 else ""
         self._lines.append(f'{indent}"""{laid_out}{closing}"""')
 
