@@ -29,6 +29,7 @@ class Learner:
     def __init__(self, train: Train, *, seed: int, dtype: str) -> None:
         self.train, self.seed, self.dtype = train, seed, dtype
         self.steps = 0  # updates made
+        self.epoch = 0  # the one under way, for messages; 0 outside epochs
         self.scale = np.ones(())  # what the plateaus make of the learning rate
         self._key = np.array([seed, 0], dtype=np.int64)
         self._step = np.zeros(())
@@ -111,26 +112,24 @@ class Learner:
         feeds = {**self._feeds, **self.metric_states, **streams, **batch}
         results = self.objective.run(feeds, out=self.gradients)
         reported = {name: float(results[name]) for name in self._reported}
-        if not (np.isfinite(reported["objective"]) and self._gradients_finite()):
+        if not (np.isfinite(reported["objective"]) and all_finite(self._flat_gradient)):
             from specc.training.nonfinite import explain
 
-            raise explain(self.train, self.graph, self.dtype, feeds, self.steps)
+            raise explain(self.train, self.graph, self.dtype, feeds, self._when())
         for name in self._next_states:
             np.copyto(self.states[name], results[name])
         for name, values in self.metric_states.items():
             np.copyto(values, results[name])
         self.streams.take(results)
         self.update.run(self._update_feeds, out=self.averages)
-        self.steps += 1
-        if not np.isfinite(np.add.reduce(self._flat)):
+        if not all_finite(self._flat):
             self._check_parameters()
+        self.steps += 1
         return reported
 
-    def _gradients_finite(self) -> bool:
-        # A sum of finite numbers may overflow, so only a finite sum is an answer.
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = np.add.reduce(self._flat_gradient)
-        return bool(np.isfinite(total) or np.isfinite(self._flat_gradient).all())
+    def _when(self) -> str:
+        epoch = f" of epoch {self.epoch}" if self.epoch else ""
+        return f"step {self.steps + 1}{epoch}"
 
     def _check_parameters(self) -> None:
         for name, values in self.parameters.items():
@@ -138,7 +137,7 @@ class Learner:
                 variable = next(v for v in self.train.model.parameters if v.name == name)
                 raise fault(
                     "R202",
-                    f"the update of step {self.steps} made numbers in `{name}` that are not finite",
+                    f"the update of {self._when()} made numbers in `{name}` that are not finite",
                     (variable.span, "this parameter") if variable.span else None,
                     help="a smaller lr, or clip norm(1.0), keeps the steps within bounds",
                 )
@@ -193,6 +192,14 @@ class Learner:
     def digest(self) -> str:
         """What the two programs compute, as one short text: equal where a resumed run goes on."""
         return sha256(f"{self.objective.source}\n{self.update.source}".encode()).hexdigest()[:32]
+
+
+def all_finite(flat: np.ndarray) -> bool:
+    """Whether a vector has no NaN and no infinity, mostly in one pass that makes no array."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.add.reduce(flat)
+    # A sum of finite numbers may overflow, so only a finite sum is an answer.
+    return bool(np.isfinite(total) or np.isfinite(flat).all())
 
 
 class Streams:

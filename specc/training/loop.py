@@ -121,6 +121,7 @@ class Loop:
 
     def _epoch(self) -> bool:
         """One epoch from where it stands; False if a signal stopped it."""
+        self.learner.epoch = self.position.epoch + 1
         if self.position.batch == 0:
             self.learner.begin_pass()
             self._averages = self._new_averages()

@@ -14,7 +14,7 @@ from specc.ir.model import Train
 
 
 def explain(
-    train: Train, graph: Graph, dtype: str, feeds: Mapping[str, np.ndarray], step: int
+    train: Train, graph: Graph, dtype: str, feeds: Mapping[str, np.ndarray], when: str
 ) -> SpecError:
     """Runs the step once more with every value shown, and follows the fault to where it began.
 
@@ -35,7 +35,7 @@ def explain(
     culprit = first_cause([output.node for output in ends], wrong)
     named = ", ".join(f"`{output.name}`" for output in ends[:4]) or "the gradient"
     if culprit is None:
-        return fault("R201", f"{named} is not finite in step {step}", train.span, help=ADVICE)
+        return fault("R201", f"{named} is not finite in {when}", train.span, help=ADVICE)
     values = wrong[id(culprit)]
     kind = "NaN" if np.isnan(values).any() else "infinite"
     count = int((~np.isfinite(values)).sum())
@@ -45,7 +45,7 @@ def explain(
     before = "\n".join(["its inputs are finite:", *_inputs(culprit, results, nodes)])
     return fault(
         "R201",
-        f"{what}{layer} is {kind} in step {step}; no parameter was changed by that step",
+        f"{what}{layer} is {kind} in {when}; no parameter was changed by it",
         (source.span, f"{count} of {values.size} values of this {culprit.op.name}")
         if source.span
         else None,
@@ -54,9 +54,8 @@ def explain(
     )
 
 
-ADVICE = (
-    "the checkpoint before it is kept; try a smaller lr, clip norm(1.0), or guard the operation"
-)
+ADVICE = """the last good checkpoint is kept; a smaller lr, clip norm(1.0), or a guard where it
+began (an epsilon in a logarithm or under a division) keeps numbers finite"""
 
 
 def first_cause(ends: list[Node], wrong: Mapping[int, np.ndarray]) -> Node | None:

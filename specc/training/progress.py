@@ -115,7 +115,7 @@ class Bar(Lines):
 
 
 def chosen() -> Progress:
-    """A bar where a person watches a terminal, lines anywhere else; rich is imported for the bar."""
+    """A bar where a person watches a terminal, lines elsewhere; only the bar imports rich."""
     return Bar() if sys.stdout.isatty() else Lines()
 
 

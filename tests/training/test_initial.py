@@ -74,6 +74,6 @@ def test_a_step_makes_no_arrays_of_its_own(dtype: str) -> None:
     learner.step({"x": x, "y": y})
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # Each array of the hidden layer is 512 × 256 numbers. What is left is the buffer of 8,192 numbers
-    # through which NumPy passes operands of other strides or dtypes.
+    # Each array of the hidden layer is 512 × 256 numbers. What is left is the buffer of 8,192
+    # numbers through which NumPy passes operands of other strides or dtypes.
     assert peak < 16_384 * np.dtype(dtype).itemsize

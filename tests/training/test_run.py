@@ -341,7 +341,7 @@ def test_a_nan_is_found_where_it_began(tmp_path: Path) -> None:
     saved, about = read_tensors(out / "checkpoint.safetensors")
     assert all(np.isfinite(values).all() for values in saved.values())
     step = about["position"]["step"]
-    assert f"step {step}" in text
+    assert f"step {step + 1} of epoch 1" in text
 
 
 def test_an_update_that_overflows_is_not_saved(tmp_path: Path) -> None:
