@@ -87,11 +87,14 @@ def write_results(folder: Path, results: Mapping[str, Any]) -> None:
 
 def read_description(folder: Path) -> dict[str, Any]:
     try:
-        return json.loads((folder / RUN).read_text(encoding="utf-8"))
+        found = json.loads((folder / RUN).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise nothing_to_resume(folder) from None
     except (OSError, ValueError) as error:
         raise fault("R203", f"`{folder / RUN}` can't be read: {error}") from None
+    if not isinstance(found, dict) or not {"overrides", "seed", "dtype"} <= found.keys():
+        raise fault("R203", f"`{folder / RUN}` doesn't describe a run")
+    return found
 
 
 def versions() -> dict[str, str]:

@@ -80,10 +80,10 @@ def run(
 
 def _as_begun(options: Options, begun: Mapping[str, Any]) -> Options:
     """What a resumed run isn't told, it takes from how it began; other than that is an error."""
-    for name in ("overrides", "seed", "dtype"):
+    for name, what in (("overrides", "set of overrides"), ("seed", "seed"), ("dtype", "dtype")):
         given = getattr(options, name)
-        if given and given != begun[name]:
-            raise _changed(name, begun[name], given)
+        if given not in (None, {}) and given != begun.get(name):
+            raise _changed(what, begun.get(name), given)
     return replace(options, overrides=begun["overrides"], seed=begun["seed"], dtype=begun["dtype"])
 
 

@@ -28,7 +28,7 @@ def write_tensors(path: Path, tensors: Arrays, metadata: Mapping[str, Any]) -> N
 
     # safetensors reads the memory from its first byte on, whatever the strides: make it C order.
     dense = {name: np.array(value, order="C") for name, value in tensors.items()}
-    described = {"specc": json.dumps(metadata, sort_keys=True)}
+    described = {"specc": json.dumps(metadata)}
     write_atomically(path, save(dense, metadata=described))
 
 
