@@ -103,6 +103,17 @@ def test_a_requirement_is_checked_when_axes_are_known() -> None:
     assert program({"x": np.ones((2, 3))})["y"].shape == (2, 3)
 
 
+def test_sizes_that_an_operation_cannot_take_are_refused() -> None:
+    x = make_input("x", "input", Type("float", (BATCH, TIME)))
+    with origin(LINE):
+        top = emit("max", x, axis=0)
+        tail = emit("slice", x, starts=(0, 3), stops=(BATCH, TIME), steps=(1, 1))
+    program = compile(graph_of([x], top=top, tail=tail))
+    assert refused(program, {"x": np.ones((0, 4))}) == ["R106 `max` over an axis without elements"]
+    assert refused(program, {"x": np.ones((2, 2))}) == ["R106 `slice` has fewer than no elements"]
+    assert program({"x": np.ones((2, 3))})["tail"].shape == (2, 0)
+
+
 def test_an_axis_is_read_off_a_multiple_of_it() -> None:
     x = given("x", BATCH * 2 + 1)
     program = compile(graph_of([x], y=emit("iota", length=BATCH), x=x))
@@ -159,6 +170,27 @@ def test_what_is_written_must_be_writeable() -> None:
 
 
 # ── what it can't run ────────────────────────────────────────────────────────────────────────────
+def test_a_scan_is_refused_at_its_line() -> None:
+    h, x = given("h", BATCH, 2), given("x", BATCH, 2)
+    body = Graph("cell", (h, x), (Output("h", "state", h + x), Output("y", "result", h)))
+    steps = {"states": 1, "scanned": 1, "axis": 1, "reverse": False, "length": False}
+    first, xs = given("first", BATCH, 2), given("xs", BATCH, TIME, 2)
+    with origin(LINE):
+        last = emit("item", emit("scan", first, xs, body=body, **steps), index=0)
+    with pytest.raises(SpecError, match=r"model.nn:3:5: error\[B001\]"):
+        compile(graph_of([first, xs], last=last))
+
+
+def test_short_reductions_and_long_ones_agree() -> None:
+    draw = np.random.default_rng(0)
+    for extent in (1, 2, 3, 8, 9):
+        x = given("x", 3, extent, 2)
+        array = draw.normal(size=(3, extent, 2))
+        array[0, -1, 0] = np.nan
+        found = compile(graph_of([x], y=emit("max", x, axis=1)), "float64")({"x": array})["y"]
+        np.testing.assert_array_equal(found, array.max(1))
+
+
 def test_a_backend_that_is_not_there() -> None:
     assert backend("numpy").compile is compile
     with pytest.raises(SpecError, match=r"did you mean `numpy`\?") as caught:

@@ -191,8 +191,12 @@ def test_an_exported_program_runs_with_numpy_alone(tmp_path: Path, dtype: str) -
     feeds = feeds_for(graph, 1, batch=5)
     wanted = compile(graph, dtype)(feeds)
     (tmp_path / "exported.py").write_text(export(graph, dtype), encoding="utf-8")
-    np.savez(tmp_path / "fed.npz", **{n: a for n, a in feeds.items() if n != "fc1.weight"})
-    np.savez(tmp_path / "weights.npz", **{"fc1.weight": feeds["fc1.weight"]})
+    np.savez(
+        tmp_path / "fed.npz",
+        allow_pickle=False,
+        **{n: a for n, a in feeds.items() if n != "fc1.weight"},
+    )
+    np.savez(tmp_path / "weights.npz", allow_pickle=False, **{"fc1.weight": feeds["fc1.weight"]})
     subprocess.run([sys.executable, "-I", "-c", ALONE], cwd=tmp_path, check=True)
     found = np.load(tmp_path / "found.npz")
     assert sorted(found) == sorted(wanted)

@@ -8,6 +8,7 @@ from specc.backends.numpy.kernel import Kernel, Site, Write, no, yes
 from specc.ir import Extent, Node, Type
 from specc.ir.size import product
 
+SHORT = 8  # a reduction calls its loop once a row: over fewer elements, whole slices are quicker
 BLOCK = 8192  # elements that erf works on at a time: five rows of them stay in the cache
 
 
@@ -100,6 +101,17 @@ def over_axis(call: str) -> Kernel:
     )
 
 
+def _max(s: Site) -> list[str]:
+    axis = s.node.attributes["axis"]
+    extent = s.operands[0].shape[axis]
+    if not (isinstance(extent, int) and axis and 2 <= extent <= SHORT):
+        return [f"np.maximum.reduce({s.inputs[0]}, {axis!r}, out={s.out})"]
+    before = ":, " * axis
+    parts = [s.view(s.inputs[0], f"{{}}[{before}{at!r}]") for at in range(extent)]
+    lines = [f"np.maximum({parts[0]}, {parts[1]}, out={s.out})"]
+    return lines + [f"np.maximum({s.out}, {part}, out={s.out})" for part in parts[2:]]
+
+
 # ── movement ─────────────────────────────────────────────────────────────────────────────────────
 def _ones_aside(shape: Sequence[Extent]) -> tuple[Extent, ...]:
     return tuple(extent for extent in shape if extent != 1)
@@ -135,10 +147,14 @@ def _broadcast(s: Site) -> list[str]:
 
 
 def _slices(
-    s: Site, starts: Sequence[Extent], stops: Sequence[Extent], steps: Sequence[int]
+    s: Site,
+    shape: Sequence[Extent],
+    starts: Sequence[Extent],
+    stops: Sequence[Extent],
+    steps: Sequence[Extent],
 ) -> str:
     parts: list[str] = []
-    for start, stop, step, extent in zip(starts, stops, steps, s.operands[0].shape, strict=True):
+    for start, stop, step, extent in zip(starts, stops, steps, shape, strict=True):
         whole = start == 0 and stop == extent
         part = ":" if whole else f"{s.extent(start)}:{s.extent(stop)}"
         parts.append(part if step == 1 else f"{part}:{s.extent(step)}".replace(":::", "::"))
@@ -147,7 +163,7 @@ def _slices(
 
 def _slice(s: Site) -> str:
     at = s.node.attributes
-    return f"{{}}[{_slices(s, at['starts'], at['stops'], at['steps'])}]"
+    return f"{{}}[{_slices(s, s.operands[0].shape, at['starts'], at['stops'], at['steps'])}]"
 
 
 def _slice_views(node: Node, contiguous: bool) -> bool:
@@ -160,11 +176,9 @@ def _slice_views(node: Node, contiguous: bool) -> bool:
 
 
 def _pad(s: Site) -> list[str]:
-    low, shape = s.node.attributes["low"], s.operands[0].shape
-    parts = [
-        f"{s.extent(at)}:{s.extent(at + extent)}" for at, extent in zip(low, shape, strict=True)
-    ]
-    inside = s.view(s.out, f"{{}}[{', '.join(parts)}]")
+    starts, ones = s.node.attributes["low"], (1,) * s.node.rank
+    stops = [low + extent for low, extent in zip(starts, s.operands[0].shape, strict=True)]
+    inside = s.view(s.out, f"{{}}[{_slices(s, s.node.shape, starts, stops, ones)}]")
     return [
         f"{s.out}.fill({s.number(s.node.attributes['value'], s.node.dtype)})",
         f"np.copyto({inside}, {s.inputs[0]})",
@@ -316,7 +330,7 @@ kernels: dict[str, Kernel] = {
     "stop_gradient": Kernel(alias=yes),
     # reduce
     "sum": reduction("add"),
-    "max": over_axis("np.maximum.reduce"),
+    "max": Kernel(_max, over_axis("np.maximum.reduce").scalar),
     "argmax": over_axis("np.argmax"),
     "any": reduction("logical_or"),
     "cumulative_sum": over_axis("np.cumsum"),

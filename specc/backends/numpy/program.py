@@ -12,7 +12,7 @@ from specc.backends.numpy.frame import ACCEPTED, bound_axes
 from specc.backends.numpy.generate import Generated, generate
 from specc.backends.numpy.runtime import Bindings
 from specc.diagnostics import Diagnostic, SpecError, did_you_mean, fault, labels
-from specc.ir import Graph, Node, toposort
+from specc.ir import Extent, Graph, Node, Requirement, Size, toposort
 from specc.ir.size import axes, evaluate
 
 Array = np.ndarray[Any, Any]
@@ -90,6 +90,7 @@ class Program:
         self._dtypes = [np.dtype(row[2]) for row in module["INPUTS"]]
         self._direct = [self.outputs[place] for place in made.outputs]
         self._written = [name in updates.values() for name in self.inputs]
+        self._requires = (*graph.requires, *_implied(graph))
         self._known: dict[tuple[tuple[int, ...], ...], tuple[int, ...]] = {}
 
     @property
@@ -210,7 +211,7 @@ class Program:
         if shapes != self._shapes(*sizes) or min(sizes, default=0) < 0:
             raise self._wrong_sizes(shapes, dict(zip(self.axes, sizes, strict=True)))
         length_of = dict(zip(self.axes, sizes, strict=True))
-        for requirement in self.graph.requires:
+        for requirement in self._requires:
             value = evaluate(requirement.extent, length_of)
             if not (value == 0 if requirement.relation == "==" else value >= 0):
                 told = ", ".join(f"{name} = {length}" for name, length in length_of.items())
@@ -260,6 +261,23 @@ class Program:
             expected=f"0 .. {error.count - 1}",
             found=str(error.value),
         )
+
+
+def _implied(graph: Graph) -> list[Requirement]:
+    """What every operation needs of sizes: none below 0, and a maximum of something."""
+    found: dict[tuple[Extent, int], Requirement] = {}
+    for node in toposort(graph.results):
+        asked = [
+            (extent, 0, f"`{node.op.name}` has fewer than no elements") for extent in node.shape
+        ]
+        if node.op.name in ("max", "argmax"):
+            extent = node.inputs[0].shape[node.attributes["axis"]]
+            asked.append((extent, 1, f"`{node.op.name}` over an axis without elements"))
+        for extent, least, message in asked:
+            if isinstance(extent, Size) and (extent, least) not in found:
+                span = node.origin.span
+                found[extent, least] = Requirement(extent - least, ">=", message, span)
+    return list(found.values())
 
 
 class _Never(Exception):
