@@ -209,6 +209,8 @@ def matmul(
     frame: Frame, left: Value, right: Value, at: Span, left_at: Span, right_at: Span
 ) -> Value:
     """a @ b as the array API has it: leading axes broadcast; a vector is a row or a column."""
+    left = lift(left, left_at) if isinstance(left, list) else left
+    right = lift(right, right_at) if isinstance(right, list) else right
     for value, span in ((left, left_at), (right, right_at)):
         if not isinstance(value, Tensor) or value.rank == 0:
             raise fault("T003", f"`@` needs tensors with axes, not {describe(value)}", span)
