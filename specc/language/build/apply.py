@@ -82,9 +82,9 @@ def apply_stage(frame: Frame, value: Value, at: Span, pipe: syntax.Pipe) -> Valu
         arguments = []
     if isinstance(callee, Item) and callee.kind in OWNERS:
         built = build_layer(frame, callee, arguments, stage.span, naming)
-        result = apply_layer(frame, built, [piped], pipe.span)
+        result = apply_layer(frame, built, [piped], stage.span)
     elif isinstance(callee, Native) and callee.name == "scan":
-        result = apply(frame, callee, [*arguments[:1], piped, *arguments[1:]], pipe.span)
+        result = apply(frame, callee, [*arguments[:1], piped, *arguments[1:]], stage.span)
     else:
         if pipe.scope and not (isinstance(callee, Instance) and isinstance(stage, syntax.Call)):
             raise fault(
@@ -93,7 +93,7 @@ def apply_stage(frame: Frame, value: Value, at: Span, pipe: syntax.Pipe) -> Valu
                 pipe.scope.span,
                 help="bind a value with `name = ...`",
             )
-        result = apply(frame, callee, [piped, *arguments], pipe.span)
+        result = apply(frame, callee, [piped, *arguments], stage.span)
     return result
 
 

@@ -18,6 +18,8 @@ from specc.language.build.values import (
     Native,
     Tensor,
     Value,
+    article,
+    counted,
     describe,
     is_list,
     is_number,
@@ -35,6 +37,7 @@ KINDS = (
     "cell",
     "model",
 )
+_PLAIN = ("int", "float", "bool", "string")
 _MISSING = object()
 
 
@@ -46,6 +49,14 @@ class Given:
     span: Span
     expression: syntax.Expression | None = None
     value: Value = _MISSING
+    at: Span | None = None  # of the name and all, where there is one
+
+    @property
+    def name_at(self) -> Span:
+        """Where the argument's name stands, else the argument."""
+        if self.name is None or self.at is None:
+            return self.span
+        return Span(self.at.source, self.at.start, self.at.start + len(self.name))
 
     def evaluate(self, frame: Frame) -> Value:
         if self.expression is None:
@@ -54,26 +65,36 @@ class Given:
 
 
 def given(arguments: Sequence[syntax.Argument]) -> list[Given]:
-    return [Given(each.name, each.value.span, each.value) for each in arguments]
+    return [Given(each.name, each.value.span, each.value, at=each.span) for each in arguments]
 
 
 # What users of other libraries write, and what it is here.
 _FOREIGN = {
     "dim": "axis",
+    "axes": "axis",
     "kernel_size": "kernel",
+    "pool_size": "kernel",
+    "strides": "stride",
     "out_features": "out",
     "out_channels": "out",
+    "filters": "out",
+    "units": "out",
     "keepdim": "keepdims",
-    "in_features": "nothing: the input's axis says it",
-    "in_channels": "nothing: the input's axis says it",
     "num_embeddings": "count",
+    "input_dim": "count",
     "embedding_dim": "dim",
+    "output_dim": "dim",
+    "normalized_shape": "features",
     "learning_rate": "lr",
     "negative_slope": "alpha",
-    "units": "out",
-    "betas": "beta1 and beta2",
+    "dropout": "p",
+    "rate": "p",
     "hidden_size": "n",
+    "T_max": "n",
+    "num_classes": "n",
+    "betas": "beta1 and beta2",
 }
+_INFERRED = ("in_features", "in_channels", "num_features", "input_size", "input_shape")
 
 
 def assign(
@@ -92,33 +113,39 @@ def assign(
             if position >= len(names):
                 raise fault(
                     "H003",
-                    f"{what} takes {_count(len(names))}, and this is one more",
+                    f"{what} takes {counted(len(names), 'argument')}, and this is one more",
                     each.span,
                     expected=", ".join(names) or "no arguments",
                 )
             name = names[position]
             position += 1
         elif name not in names and name not in also:
-            here = _FOREIGN.get(name, "")
-            advice = did_you_mean(name, [*names, *also])
-            if here in names or here.startswith("nothing") or " and " in here:
-                advice = f"here it is `{here}`" if here in names else f"here it is {here}"
             raise fault(
                 "H002",
                 f"{what} has no argument `{name}`",
-                each.span,
+                each.name_at,
                 expected=", ".join([*names, *also]) or "no arguments",
-                help=advice,
+                help=_foreign(name, [*names, *also]),
             )
         if name in made:
             raise fault(
                 "H006",
                 f"`{name}` is given twice",
-                (each.span, "given here again"),
-                (made[name].span, "given here first"),
+                (each.name_at, "given here again"),
+                (made[name].name_at, "given here first"),
             )
         made[name] = each
     return made
+
+
+def _foreign(name: str, names: Sequence[str]) -> str:
+    """What an argument of another library is here; else the nearest name."""
+    here = _FOREIGN.get(name, "")
+    if name in _INFERRED:
+        return "leave it out: the input's axis says it"
+    if here and set(here.split(" and ")) <= set(names):
+        return f"here it is `{here.replace(' and ', '` and `')}`"
+    return did_you_mean(name, names)
 
 
 def missing(what: str, name: str, type: syntax.TypeExpression | None, span: Span) -> Exception:
@@ -143,6 +170,13 @@ def check_hyper(
         raise _wrong(type, value, span, what)
     if type.name == "axis":
         return value
+    if type.name not in (*_PLAIN, *KINDS):
+        raise fault(
+            "N001",
+            f"`{type.name}` is no type",
+            Span(type.span.source, type.span.start, type.span.start + len(type.name)),
+            help=did_you_mean(type.name, [*_PLAIN, "axis", *KINDS]),
+        )
     if type.axes is not None:
         return _list_hyper(frame, type, value, span, what)
     if isinstance(value, Tensor) and value.rank == 0 and type.name in ("int", "float"):
@@ -164,13 +198,6 @@ def check_hyper(
         if not fits():
             raise _wrong(type, value, span, what)
         return value
-    if type.name not in KINDS:
-        raise fault(
-            "N001",
-            f"`{type.name}` is no type",
-            type.span,
-            help=did_you_mean(type.name, ["int", "float", "bool", "string", "axis", *KINDS]),
-        )
     if not _is_kind(value, type.name):
         raise _wrong(type, value, span, what)
     return value
@@ -224,7 +251,7 @@ def _list_hyper(
 def _wrong(type: syntax.TypeExpression, value: Value, span: Span, what: str) -> Exception:
     return fault(
         "H004",
-        f"{what} is {_article(type.span.text or type.name)}, not {describe(value)}",
+        f"{what} is {article(type.span.text or type.name)}, not {describe(value)}",
         (span, describe(value)),
         expected=type.span.text or type.name,
         found=describe(value),
@@ -237,12 +264,6 @@ def _advice(type: syntax.TypeExpression, value: Value) -> str:
         return f"write {int(value)}" if value.is_integer() else "`//` divides whole numbers"
     if type.name == "layer" and isinstance(value, Instance):
         return "give the layer's name, not a built one: it is built inside"
+    if isinstance(value, Tensor) and type.axes is None and type.name in _PLAIN:
+        return f"a tensor's type says its axes: `{type.name}[...]`"
     return ""
-
-
-def _article(word: str) -> str:
-    return f"{'an' if word[:1] in 'aeiou' else 'a'} {word}"
-
-
-def _count(number: int) -> str:
-    return "no arguments" if number == 0 else "1 argument" if number == 1 else f"{number} arguments"

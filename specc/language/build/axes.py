@@ -23,7 +23,8 @@ class Equation:
     actual: Extent
     declared_at: Span
     actual_at: Span | None
-    said: str  # what the value is: "float[batch, 64]"
+    said: object  # the value; its text is its type: float[batch, 64]
+    what: str  # the name that it is given to: "`x` of `Linear`"
 
 
 @dataclass(slots=True)
@@ -33,6 +34,10 @@ class Axes:
     bound: dict[str, Extent] = field(default_factory=dict[str, Extent])
     spread: tuple[Extent, ...] | None = None  # what `...` stands for
     values: dict[Atom, Extent] = field(default_factory=dict[Atom, Extent])
+    # which value, standing where, bound a name or `...`
+    binders: dict[str, tuple[Span | None, object]] = field(
+        default_factory=dict[str, tuple[Span | None, object]]
+    )
     waiting: list[Equation] = field(default_factory=list[Equation])
     requires: list[Requirement] = field(default_factory=list[Requirement])
 
@@ -88,6 +93,7 @@ class Axes:
         if value is None:
             return False
         self.values[unknowns[0]] = value
+        self.binders[unknowns[0].name] = (equation.actual_at, equation.said)
         return True
 
     def _quotient(self, difference: Extent, unknown: Unknown, at: Equation) -> Extent | None:
@@ -102,8 +108,8 @@ class Axes:
             raise fault(
                 "T005",
                 f"{rest} is not divisible by {slope}",
+                (at.actual_at, f"this is {at.said}") if at.actual_at else None,
                 (at.declared_at, f"`{unknown.name}` would be {rest} / {slope}"),
-                (at.actual_at, at.said) if at.actual_at else None,
                 expected=f"a multiple of {slope}",
                 found=str(rest),
             )
@@ -116,15 +122,25 @@ class Axes:
 
     def _disagreement(self, equation: Equation) -> Exception:
         declared = self.resolve(equation.declared)
+        word = equation.declared_at.text
+        asked = str(declared) if word == str(declared) else f"`{word}` = {declared}"
         return fault(
             "T001",
             f"axes do not agree: {declared} is not {equation.actual}",
             (equation.actual_at, f"this is {equation.said}") if equation.actual_at else None,
-            (equation.declared_at, f"{declared} is asked here"),
+            self.binder(word, f"`{word}` is {declared} by this", equation.actual_at),
+            (equation.declared_at, f"{equation.what} asks {asked} here"),
             expected=str(declared),
             found=str(equation.actual),
             help=_advice(declared, equation.actual),
         )
+
+    def binder(self, name: str, told: str, besides: Span | None) -> tuple[Span, str] | None:
+        """The value that a name was bound by, if it stands elsewhere."""
+        at, said = self.binders.get(name, (None, ""))
+        if at is None or (besides and (at.source, at.start) == (besides.source, besides.start)):
+            return None
+        return at, f"{told}: {said}"
 
     def _undetermined(self, equation: Equation) -> Exception:
         names = [a.name for a in atoms(self.resolve(equation.declared)) if isinstance(a, Unknown)]
@@ -132,7 +148,7 @@ class Axes:
             "T004",
             f"the axis `{sorted(names)[0]}` can't be inferred",
             (equation.declared_at, f"must equal {equation.actual}"),
-            (equation.actual_at, equation.said) if equation.actual_at else None,
+            (equation.actual_at, f"this is {equation.said}") if equation.actual_at else None,
             help="give it as a hyper-parameter, or name it alone in one of the inputs",
         )
 

@@ -12,11 +12,30 @@ from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Frame, filled
 from specc.language.build.shapes import declared_type
 from specc.language.build.tensors import broadcast, cast, lift
-from specc.language.build.values import POISON, Item, Label, Override, Owned, Tensor, Value
+from specc.language.build.values import (
+    POISON,
+    Item,
+    Label,
+    Override,
+    Owned,
+    Poisoned,
+    Tensor,
+    Value,
+    article,
+    describe_type,
+)
+
+
+def name_at(entry: syntax.Entry) -> Span:
+    """Where the name of a declaration stands."""
+    start = entry.span.start
+    return Span(entry.span.source, start, start + len(entry.name))
 
 
 def assign_state(frame: Frame, name: str, value: Value, span: Span) -> None:
     """`s' = ...`: once on each path, and of the state's own type."""
+    if name in frame.broken:
+        raise Poisoned
     if name in frame.assigned:
         raise fault(
             "N005",
@@ -73,10 +92,12 @@ def declare(frame: Frame, kind: str, entry: syntax.Entry) -> None:
         done = True
     if not done:
         frame.values.setdefault(entry.name, POISON)
+        if kind == "state":
+            frame.broken.add(entry.name)
 
 
 def _misplaced(frame: Frame, kind: str, entry: syntax.Entry) -> None:
-    raise fault("M008", f"`{kind}` has no meaning in a {frame.kind}", entry.span)
+    raise fault("M008", f"`{kind}` has no meaning in a {frame.kind}", name_at(entry))
 
 
 def _input(frame: Frame, kind: str, entry: syntax.Entry) -> None:
@@ -86,18 +107,18 @@ def _input(frame: Frame, kind: str, entry: syntax.Entry) -> None:
     if kind == "target":
         if frame.kind != "model":
             _misplaced(frame, kind, entry)
-        frame.declare(entry.name, POISON, entry.span)
+        frame.declare(entry.name, POISON, name_at(entry))
         return
     if kind == "given" and frame.kind != "cell":
         raise fault(
             "M008",
             "`given` belongs to a cell: what is constant over the steps",
-            entry.span,
+            name_at(entry),
             help="a layer takes it as an `input`",
         )
     if frame.kind == "optimizer":
         return
-    frame.declare(entry.name, frame.given.get(entry.name, POISON), entry.span)
+    frame.declare(entry.name, frame.given.get(entry.name, POISON), name_at(entry))
 
 
 def _param(frame: Frame, kind: str, entry: syntax.Entry) -> None:
@@ -106,20 +127,20 @@ def _param(frame: Frame, kind: str, entry: syntax.Entry) -> None:
     if frame.kind not in ("layer", "cell", "model"):
         raise fault(
             "M008",
-            f"a {frame.kind} owns no parameters",
-            entry.span,
+            f"{article(frame.kind)} owns no parameters",
+            name_at(entry),
             help="layers are Capitalised and own parameters: write a `layer`",
         )
     if entry.type is None:
         raise fault(
             "T006",
             f"the parameter `{entry.name}` needs a type",
-            entry.span,
-            expected="param name: float[axes] = init",
+            name_at(entry),
+            expected=f"param {entry.name}: float[axes] = init",
         )
     override: Any = frame.overrides.get(entry.name)
     if isinstance(override, Override) and override.key == "none":
-        frame.declare(entry.name, None, entry.span)
+        frame.declare(entry.name, None, name_at(entry))
         return
     type, labels = declared_type(frame, entry.type, f"the parameter `{entry.name}`")
     if type.dtype != "float":
@@ -131,15 +152,16 @@ def _param(frame: Frame, kind: str, entry: syntax.Entry) -> None:
         )
     if isinstance(override, Tensor):
         if override.node.type != type:
+            at = frame.override_spans.get(entry.name)
             raise fault(
                 "T001",
                 f"what is given for `{entry.name}` has another shape",
-                (frame.trail[-1], f"given {override}") if frame.trail else None,
-                (entry.span, f"asked {type}"),
+                (at, f"this is {override}") if at else None,
+                (entry.type.span, f"{describe_type(type, labels)} is asked here"),
                 expected=str(type),
                 found=str(override),
             )
-        frame.declare(entry.name, Tensor(override.node, labels), entry.span)
+        frame.declare(entry.name, Tensor(override.node, labels), name_at(entry))
         frame.own_parameters.add(entry.name)
         return
     _demand_static(frame, type, entry)
@@ -148,15 +170,14 @@ def _param(frame: Frame, kind: str, entry: syntax.Entry) -> None:
         raise fault(
             "M005",
             f"the parameter `{entry.name}` says no initial value",
-            entry.span,
+            name_at(entry),
             help=f"`param {entry.name}: {entry.type.span.text} = normal(0, 0.02)`",
         )
     graph = initial(frame, entry.default, type, labels, override, f"{path}")
     owned = Owned(path, type, graph, entry.span, labels=labels)
     with origin(Origin(entry.span, entry.name)):
-        frame.declare(
-            entry.name, frame.parameter(owned, ("own", frame.prefix, entry.name)), entry.span
-        )
+        parameter = frame.parameter(owned, ("own", frame.prefix, entry.name), name_at(entry))
+        frame.declare(entry.name, parameter, name_at(entry))
     frame.own_parameters.add(entry.name)
 
 
@@ -165,12 +186,13 @@ def _demand_static(frame: Frame, type: Type, entry: syntax.Entry) -> None:
     for extent in type.shape:
         for each in atoms(extent):
             if not isinstance(each, Axis) or each.name not in frame.builder.rigid:
+                told = f"the parameter `{entry.name}`"
                 raise fault(
                     "T006",
-                    f"the parameter `{entry.name}` has a shape of the dynamic axis `{each}`",
-                    (entry.span, f"this is {type}"),
+                    f"the shape of {told} depends on the dynamic axis `{each}`",
+                    (entry.type.span if entry.type else entry.span, f"this is {type}"),
                     expected="axes that are known when compiled",
-                    help="declare the axis's size in the model: a number, or a hyper-parameter",
+                    help="give the axis a size in the model's input: a number or a hyper-parameter",
                 )
 
 
@@ -178,7 +200,7 @@ def _state(frame: Frame, kind: str, entry: syntax.Entry) -> None:
     from specc.language.build.apply import scope_text
 
     if frame.kind not in ("layer", "cell", "model", "metric", "optimizer", "schedule"):
-        raise fault("M008", f"a {frame.kind} keeps no state", entry.span)
+        raise fault("M008", f"{article(frame.kind)} keeps no state", name_at(entry))
     labels: tuple[Label, ...] = ()
     if entry.type is not None:
         type, labels = declared_type(frame, entry.type, f"the state `{entry.name}`")
@@ -191,15 +213,15 @@ def _state(frame: Frame, kind: str, entry: syntax.Entry) -> None:
         raise fault(
             "T006",
             f"the state `{entry.name}` needs a type",
-            entry.span,
+            name_at(entry),
             expected=f"state {entry.name}: float[axes] = 0",
         )
     if entry.default is None:
         raise fault(
             "M005",
             f"the state `{entry.name}` says no initial value",
-            entry.span,
-            help=f"`state {entry.name} = 0`",
+            name_at(entry),
+            help=f"`state {entry.span.text} = 0`",
         )
     path = frame.prefix + (scope_text(frame, entry.scope) if entry.scope else entry.name)
     given: Any = frame.given.get(entry.name)
@@ -209,7 +231,7 @@ def _state(frame: Frame, kind: str, entry: syntax.Entry) -> None:
                 "T015",
                 f"the state `{entry.name}` is given in another shape",
                 (frame.trail[-1], f"given {given}") if frame.trail else None,
-                (entry.span, f"asked {type}"),
+                (entry.type.span if entry.type else entry.span, f"{type} is asked here"),
                 expected=str(type),
                 found=str(given),
             )
@@ -220,8 +242,8 @@ def _state(frame: Frame, kind: str, entry: syntax.Entry) -> None:
         graph = initial(frame, entry.default, type, labels, override, path)
         life = "metric" if frame.kind == "metric" else "layer"
         owned = Owned(path, type, graph, entry.span, life, labels)
-        tensor = frame.state(owned, ("own", frame.prefix, entry.name))
-    frame.declare(entry.name, tensor, entry.span)
+        tensor = frame.state(owned, ("own", frame.prefix, entry.name), name_at(entry))
+    frame.declare(entry.name, tensor, name_at(entry))
     frame.state_paths[entry.name] = path
 
 

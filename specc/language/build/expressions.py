@@ -226,7 +226,7 @@ def _pipe(frame: Frame, expression: syntax.Pipe, naming: str | None) -> Value:
         value = apply_stage(frame, value, at, stage)
         if value is POISON:
             raise Poisoned
-        at = stage.span
+        at = stage.stage.span
     return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from zlib import crc32
 
@@ -60,6 +60,8 @@ class Frame:
     assigned: dict[str, Span] = field(default_factory=dict[str, Span])  # primed names, once each
     state_paths: dict[str, str] = field(default_factory=dict[str, str])  # this body's own names
     owners: dict[str, Any] = field(default_factory=dict[str, Any])
+    makers: dict[str, Span] = field(default_factory=dict[str, Span])  # what made each of them
+    broken: set[str] = field(default_factory=set[str])  # states whose declaration is wrong
     draws: dict[str, Node] = field(default_factory=dict[str, Node])
     counts: dict[str, int] = field(default_factory=dict[str, int])
     losses: list[tuple[str, Tensor, tuple[str, ...]]] = field(
@@ -72,6 +74,7 @@ class Frame:
     exact_step: Tensor | None = None  # what `step` means here, if not the input
     reads_training: bool = False
     overrides: dict[str, Any] = field(default_factory=dict[str, Any])
+    override_spans: dict[str, Span] = field(default_factory=dict[str, Span])
     own_parameters: set[str] = field(default_factory=set[str])
     given_states: bool = False  # a cell's states come as arguments
     failed: bool = False
@@ -105,61 +108,54 @@ class Frame:
         ]
         own = next((each for each in steps if not each.source.path.startswith("std/")), None)
         if here.path.startswith("std/") and own is not None:
-            label = Label(own, "in this application")
-            labels = (label, *diagnostic.labels)
-            return Diagnostic(
-                diagnostic.code,
-                diagnostic.message,
-                labels,
-                diagnostic.expected,
-                diagnostic.found,
-                diagnostic.help,
-                diagnostic.severity,
-            )
-        return with_labels(diagnostic, Label(steps[0], "applied here")) if steps else diagnostic
+            return with_labels(diagnostic, Label(own, "in this application"), after=0)
+        if not steps:
+            return diagnostic
+        beside = [i for i, each in enumerate(diagnostic.labels) if each.span.source is here]
+        return with_labels(diagnostic, Label(steps[0], "applied here"), after=max(beside) + 1)
 
     # ── what a body asks its caller for ─────────────────────────────────────────────────────────
-    def parameter(self, owned: Owned, owner: Any) -> Tensor:
-        """The parameter at that path, made at its first use by this owner."""
+    def parameter(self, owned: Owned, owner: Any, at: Span) -> Tensor:
+        """The parameter at that path, made at its first use by this owner; `at` is that use."""
         known = self.parameters.get(owned.path)
         if known is None:
             node = make_input(owned.path, "parameter", owned.type)
             self.parameters[owned.path] = known = (owned, node)
             self.owners[owned.path] = owner
+            self.makers[owned.path] = at
         elif self.owners[owned.path] != owner:
-            raise fault(
-                "N003",
-                f"the parameter `{owned.path}` is made twice",
-                (owned.span, "made here again"),
-                (known[0].span, "made here first"),
-                help="name one of them: `fc1 = Linear(64)`, or `x -> Linear(64) as fc1`",
-            )
+            raise self._made_twice("parameter", owned.path, at)
         elif known[0].type != owned.type:
             raise fault(
                 "T016",
                 f"the shared parameter `{owned.path}` would need two shapes",
-                (owned.span, f"here {owned.type}"),
-                (known[0].span, f"elsewhere {known[0].type}"),
+                (at, f"here {owned.type}"),
+                (self.makers[owned.path], f"and {known[0].type} before"),
                 help="a layer that is used twice needs inputs of the same axes each time",
             )
         return Tensor(known[1], owned.labels)
 
-    def state(self, owned: Owned, owner: Any) -> Tensor:
+    def _made_twice(self, kind: str, path: str, at: Span) -> SpecError:
+        return fault(
+            "N003",
+            f"the {kind} `{path}` is made twice",
+            (at, "made here again"),
+            (self.makers[path], "made here first"),
+            help="give one of them another name; a layer that is bound, `fc = Linear(64)`, and "
+            "applied twice shares its parameters",
+        )
+
+    def state(self, owned: Owned, owner: Any, at: Span) -> Tensor:
         """What the state at that path holds now."""
         if owned.path not in self.states:
             role = "metric_state" if owned.life == "metric" else "state"
             node = make_input(owned.path, role, owned.type)
             self.states[owned.path] = (owned, node)
             self.owners[owned.path] = owner
+            self.makers[owned.path] = at
             self.current[owned.path] = Tensor(node, owned.labels)
         elif self.owners[owned.path] != owner:
-            first = self.states[owned.path][0]
-            raise fault(
-                "N003",
-                f"the state `{owned.path}` is made twice",
-                (owned.span, "made here again"),
-                (first.span, "made here first"),
-            )
+            raise self._made_twice("state", owned.path, at)
         return self.current[owned.path]
 
     def draw(self, path: str) -> Node:
@@ -234,10 +230,10 @@ class Frame:
         nodes = [each.node for each in arguments]
         for owned in body.parameters:
             here = _moved(owned, inner + owned.path)
-            nodes.append(self.parameter(here, (owner, owned.path)).node)
+            nodes.append(self.parameter(here, (owner, owned.path), span).node)
         for owned in body.states:
             here = _moved(owned, inner + owned.path)
-            nodes.append(self.state(here, (owner, owned.path)).node)
+            nodes.append(self.state(here, (owner, owned.path), span).node)
         if body.draws:
             number = self.count(f"{path}#")
             nodes += [self.draw(f"{path}#{number}/{each}") for each in body.draws]
@@ -365,17 +361,27 @@ def filled(value: float | bool, type: Type) -> Node:
     return constant(value, type.dtype, type.shape)
 
 
-def with_labels(diagnostic: Diagnostic, label: Label) -> Diagnostic:
-    """The same fault, with one more place."""
-    return Diagnostic(
-        diagnostic.code,
-        diagnostic.message,
-        (*diagnostic.labels, label),
-        diagnostic.expected,
-        diagnostic.found,
-        diagnostic.help,
-        diagnostic.severity,
-    )
+def with_labels(diagnostic: Diagnostic, *more: Label, after: int | None = None) -> Diagnostic:
+    """The same fault, with more places: at its end, or after the first few."""
+    place = len(diagnostic.labels) if after is None else after
+    labels = (*diagnostic.labels[:place], *more, *diagnostic.labels[place:])
+    return replace(diagnostic, labels=labels)
+
+
+@contextmanager
+def applied_at(span: Span) -> Generator[None]:
+    """A fault in what is given to a body tells which application it is given to."""
+    try:
+        yield
+    except SpecError as error:
+        raise SpecError([_with_application(each, span) for each in error.diagnostics]) from None
+
+
+def _with_application(diagnostic: Diagnostic, span: Span) -> Diagnostic:
+    at = diagnostic.labels[0].span if diagnostic.labels else span
+    if at.source is span.source and span.start <= at.start and at.end <= span.end:
+        return diagnostic  # it stands within the application
+    return with_labels(diagnostic, Label(span, "applied here"), after=1)
 
 
 def _moved(owned: Owned, path: str) -> Owned:

@@ -11,7 +11,7 @@ from specc.language import syntax
 from specc.language.build.arguments import Given, assign, check_hyper, missing
 from specc.language.build.axis_arguments import axis_argument
 from specc.language.build.dispatch import evaluate
-from specc.language.build.frame import Frame, failed_body
+from specc.language.build.frame import Frame, applied_at, failed_body
 from specc.language.build.shapes import TENSOR_DTYPES, match
 from specc.language.build.statements import run
 from specc.language.build.tensors import cast, lift
@@ -193,14 +193,15 @@ def _enter_function(
         inner.places[name] = parameters[name].span
         tensors.append((parameters[name], Tensor(node, value.labels)))
         number += 1
-    for index, (parameter, tensor) in enumerate(tensors):
-        if _is_tensor(parameter):
-            assert parameter.type is not None
-            told = f"`{parameter.name}` of `{item.name}`"
-            inner.values[parameter.name] = match(
-                inner, parameter.type, tensor, spans[parameter.name], told, index
-            )
-    inner.axes.settle()
+    with applied_at(span):
+        for index, (parameter, tensor) in enumerate(tensors):
+            if _is_tensor(parameter):
+                assert parameter.type is not None
+                told = f"`{parameter.name}` of `{item.name}`"
+                inner.values[parameter.name] = match(
+                    inner, parameter.type, tensor, spans[parameter.name], told, index
+                )
+        inner.axes.settle()
     return inner
 
 

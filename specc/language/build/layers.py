@@ -10,7 +10,7 @@ from specc.ir import Origin, make_input, origin
 from specc.language import syntax
 from specc.language.build.arguments import Given, assign, check_hyper, missing
 from specc.language.build.dispatch import evaluate
-from specc.language.build.frame import Frame, failed_body
+from specc.language.build.frame import Frame, applied_at, failed_body
 from specc.language.build.functions import remember
 from specc.language.build.shapes import match
 from specc.language.build.statements import run
@@ -102,7 +102,7 @@ def _override(frame: Frame, argument: Given, entry: syntax.Entry, item: Item) ->
     if any(_holds_tensor(frame, name) for name in names):
         value = evaluate(frame, expression)
         if isinstance(value, Tensor):
-            return Override(tensor=value)
+            return Override(tensor=value, span=argument.span)
         raise fault("H004", f"`{entry.name}` needs a tensor, not {describe(value)}", argument.span)
     if isinstance(expression, (syntax.Literal, syntax.Name)):
         value = evaluate(frame, expression)
@@ -114,7 +114,7 @@ def _override(frame: Frame, argument: Given, entry: syntax.Entry, item: Item) ->
                     "H004",
                     f"`{entry.name}` of `{item.name}` can't be left out",
                     argument.span,
-                    (entry.span, "it is not optional"),
+                    (entry.type.span if entry.type else entry.span, "this is not optional"),
                 )
             return Override(key="none")
     known = {name: frame.values[name] for name in names if name in frame.values}
@@ -292,26 +292,18 @@ def _enter_layer(
         inner.inputs.append(node)
         tensors.append((name, number, Tensor(node, value.labels)))
         number += 1
-    for name, place, tensor in tensors:
-        entry, kind = declared[name][1], declared[name][0]
-        if entry.type is None or entry.type.axes is None:
-            inner.given[name] = tensor
-            continue
-        told = f"`{name}` of `{item.name}`"
-        typed = tensor
-        if kind != "state" and entry.type.name == "float" and tensor.dtype == "int":
-            raise fault(
-                "T003",
-                f"{told} is int, not float",
-                (spans[name], f"this is {tensor}"),
-                (entry.type.span, "float is asked here"),
-                expected="float",
-                found="int",
-                help="cast it: `float(x)`",
-            )
-        inner.given[name] = match(inner, entry.type, typed, spans[name], told, place)
-    inner.axes.settle()
+    with applied_at(span):
+        for name, place, tensor in tensors:
+            type = declared[name][1].type
+            if type is None or type.axes is None:
+                inner.given[name] = tensor
+                continue
+            told = f"`{name}` of `{item.name}`"
+            inner.given[name] = match(inner, type, tensor, spans[name], told, place)
+        inner.axes.settle()
     for name, override in instance.overrides.items():
+        if override.span is not None:
+            inner.override_spans[name] = override.span
         if override.tensor is not None:
             node = make_input(name, "parameter", override.tensor.node.type)
             inner.inputs.append(node)

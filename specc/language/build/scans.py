@@ -168,7 +168,7 @@ def _emit(
     sequences = [name for name in present if name in scanned]
     constants = [name for name in present if name not in scanned]
     parameters = [
-        frame.parameter(replace(each, path=f"{cell.path}.{each.path}"), (id(cell), each.path))
+        frame.parameter(replace(each, path=f"{cell.path}.{each.path}"), (id(cell), each.path), at)
         for each in body.parameters
     ]
     cell.applications += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from specc.diagnostics import Span, fault
@@ -12,7 +13,16 @@ from specc.language.build.axes import Equation
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Frame
 from specc.language.build.tensors import own_name
-from specc.language.build.values import POISON, Label, Poisoned, Spread, Tensor, Value, describe
+from specc.language.build.values import (
+    POISON,
+    Label,
+    Poisoned,
+    Spread,
+    Tensor,
+    Value,
+    counted,
+    describe,
+)
 
 Entries = Sequence[syntax.Expression | syntax.Ellipsis]
 TENSOR_DTYPES = ("float", "int", "bool")
@@ -42,7 +52,7 @@ def extent(frame: Frame, expression: syntax.Expression, bind: bool) -> Extent:
             expression.right.span,
         )
         assert isinstance(made, (int, Size))
-        return made
+        return _length(made, expression.span)
     value = evaluate(frame, expression)
     if isinstance(value, bool) or not isinstance(value, (int, Size)):
         raise fault(
@@ -52,8 +62,12 @@ def extent(frame: Frame, expression: syntax.Expression, bind: bool) -> Extent:
             expected="a whole number, a name, or their sums and products",
             help="`//` divides whole numbers" if isinstance(value, float) else "",
         )
+    return _length(value, expression.span)
+
+
+def _length(value: Extent, span: Span) -> Extent:
     if isinstance(value, int) and value < 0:
-        raise fault("T006", f"an axis can't have {value} elements", (expression.span, str(value)))
+        raise fault("T006", f"an axis can't have {value} elements", (span, str(value)))
     return value
 
 
@@ -94,21 +108,22 @@ def match(
     dots = [i for i, entry in enumerate(type.axes) if isinstance(entry, syntax.Ellipsis)]
     fixed = len(type.axes) - len(dots)
     if value.rank < fixed or (not dots and value.rank != fixed):
+        axes = counted(value.rank, "axis", "axes")
         raise fault(
             "T002",
-            f"{what} has {_count(value.rank)}, not {'at least ' if dots else ''}{fixed}",
+            f"{what} has {axes}, not {'at least ' if dots else ''}{fixed}",
             (at, f"this is {value}") if at else None,
             (type.span, f"`{type.span.text}` is asked here"),
             expected=type.span.text,
             found=str(value),
-            help=_rank_help(fixed, value, type),
+            help=_rank_help(fixed, value, at),
         )
     labels: list[Label] = []
     position = 0
     for entry in type.axes:
         if isinstance(entry, syntax.Ellipsis):
             here = value.shape[position : position + value.rank - fixed]
-            _bind_spread(frame, here, value, entry.span, at)
+            _bind_spread(frame, here, value, entry.span, at, what)
             for offset in range(len(here)):
                 place = position + offset
                 own = value.labels[place]
@@ -117,7 +132,7 @@ def match(
             continue
         declared = extent(frame, entry, bind=True)
         actual = value.shape[position]
-        frame.axes.equate(Equation(declared, actual, entry.span, at, str(value)))
+        frame.axes.equate(Equation(declared, actual, entry.span, at, value, what))
         labels.append(entry.id if isinstance(entry, syntax.Name) else None)
         position += 1
     return Tensor(value.node, tuple(labels))
@@ -130,11 +145,32 @@ def check_dtype(type: syntax.TypeExpression, value: Tensor, at: Span | None, wha
             "T003",
             f"{what} is {have}, not {type.name}",
             (at, f"this is {value}") if at else None,
-            (type.span, f"{type.name} is asked here"),
+            (type.span, f"{what} is {type.name} here"),
             expected=type.name,
             found=have,
-            help=f"cast it: `{type.name}(x)`" if type.name in ("float", "int") else "",
+            help=f"compare it: `{word(at)} > 0`"
+            if type.name == "bool"
+            else f"cast it: `{type.name}({word(at)})`",
         )
+
+
+def word(at: Span | None) -> str:
+    """What an advice calls the value that stands there."""
+    text = at.text if at else ""
+    return text if text.isidentifier() and not _is_stage(at) else "x"
+
+
+def _is_stage(at: Span | None) -> bool:
+    """Whether what stands there is a stage of a pipeline, and not the value that enters it."""
+    return at is not None and at.source.text[: at.start].rstrip().endswith("->")
+
+
+def _is_piped(at: Span | None) -> bool:
+    """Whether a pipeline goes on from there."""
+    if at is None:
+        return False
+    rest = at.source.text[at.end : at.end + 200]
+    return re.match(r"\s*(as\s+\S+\s*)?->", rest) is not None
 
 
 def declared_type(
@@ -150,32 +186,51 @@ def declared_type(
 
 
 def _bind_spread(
-    frame: Frame, here: tuple[Extent, ...], value: Tensor, span: Span, at: Span | None
+    frame: Frame,
+    here: tuple[Extent, ...],
+    value: Tensor,
+    span: Span,
+    at: Span | None,
+    what: str,
 ) -> None:
-    if frame.axes.spread is None:
+    spread = frame.axes.spread
+    if spread is None:
         frame.axes.spread = here
-    elif frame.axes.spread != here:
-        bound = ", ".join(map(str, frame.axes.spread))
+        frame.axes.binders["..."] = at, value
+    elif spread != here:
+        bound = ", ".join(map(str, spread))
         found = ", ".join(map(str, here))
         raise fault(
             "T001",
             f"axes do not agree: `...` is [{bound}] and [{found}]",
             (at, f"this is {value}") if at else None,
-            (span, "one `...` stands for the same axes throughout an application"),
+            frame.axes.binder("...", f"`...` is [{bound}] by this", at),
+            (span, f"{what} has the same axes in place of `...`"),
             expected=f"[{bound}]",
             found=f"[{found}]",
+            help=_spread_help(spread, here, at),
         )
 
 
-def _count(rank: int) -> str:
-    return "no axes" if rank == 0 else "1 axis" if rank == 1 else f"{rank} axes"
+def _spread_help(bound: tuple[Extent, ...], here: tuple[Extent, ...], at: Span | None) -> str:
+    if here == (*bound, 1):
+        return f"take the last axis away: `{word(at)}[..., 0]`"
+    if here and bound[: len(here)] == here:
+        return "one value has more axes: `flatten(x)` makes one axis of all but the first"
+    if bound and here[: len(bound)] == bound:
+        return "one value has more axes: reduce them, or say which one is meant: `x[..., 0]`"
+    return ""
 
 
-def _rank_help(fixed: int, value: Tensor, type: syntax.TypeExpression) -> str:
+def _rank_help(fixed: int, value: Tensor, at: Span | None) -> str:
     if value.rank == fixed - 1:
-        return "a missing axis of length 1 is added by `x[:, none]`"
+        return f"an axis of length 1 is added by `{word(at)}[:, none]`"
     if value.rank > fixed == 2:
-        return "`flatten(x)` makes one axis of all but the first"
+        flatten = "`-> flatten` before it" if _is_piped(at) else f"`flatten({word(at)})`"
+        return f"{flatten} makes one axis of all but the first"
+    if value.rank == 2 and fixed == 4:
+        pattern = '"b (c h w) -> b c h w", c = ..., h = ...'
+        return f"rows are made images by `rearrange({word(at)}, {pattern})`"
     return ""
 
 

@@ -99,6 +99,7 @@ class Override:
     tensor: Tensor | None = None
     init: syntax.Expression | None = None
     names: dict[str, Value] = field(default_factory=dict[str, Value])  # static names of the init
+    span: Span | None = None  # where it was given
     home: Any = None
     key: Any = None  # equal keys make equal bodies
 
@@ -202,9 +203,10 @@ def describe(value: Value) -> str:
     if value is None:
         return "none"
     if isinstance(value, str):
-        return f'the string "{value}"'
+        return f'the string "{value if len(value) <= 40 else value[:37] + "..."}"'
     if is_list(value):
-        return "[" + ", ".join(describe(each) for each in value) + "]"
+        shown = [describe(each) for each in value[:6]] + ["..."] * (len(value) > 6)
+        return "[" + ", ".join(shown) + "]"
     if isinstance(value, Several):
         return f"{len(value.values)} results"
     if isinstance(value, Record):
@@ -226,6 +228,16 @@ def describe_type(type: Type, labels: tuple[Label, ...]) -> str:
 
     dtype = "float" if type.dtype == "float64" else type.dtype
     return f"{dtype}[{', '.join(map(one, type.shape, labels))}]"
+
+
+def article(word: str) -> str:
+    return f"{'an' if word[:1] in 'aeiou' else 'a'} {word}"
+
+
+def counted(number: int, word: str, plural: str = "") -> str:
+    """no axes, 1 axis, 2 axes."""
+    many = plural or f"{word}s"
+    return f"no {many}" if number == 0 else f"1 {word}" if number == 1 else f"{number} {many}"
 
 
 def is_list(value: Value) -> TypeGuard[list[Value]]:
@@ -253,4 +265,6 @@ def key_of(value: Value) -> Any:
         return ("instance", id(value))
     if isinstance(value, Override):
         return ("override", key_of(value.tensor), value.key)
+    if isinstance(value, Record):
+        return ("record", *((name, key_of(each)) for name, each in value.fields.items()))
     return (type(value).__name__, str(value) if isinstance(value, float) else value)
