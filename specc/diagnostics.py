@@ -166,7 +166,7 @@ def _reading_order(diagnostic: Diagnostic) -> tuple[str, int]:
 
 
 def render(diagnostic: Diagnostic) -> str:
-    """The text that a person reads: place, message, each source line with carets, then the advice."""
+    """The text that a person reads: place, message, source lines with carets, then the advice."""
     head = f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}"
     if diagnostic.labels:
         head = f"{diagnostic.place}: {head}"

@@ -19,7 +19,7 @@ INTERRUPTED, PIPE_CLOSED, TERMINATED = 130, 141, 143  # 128 and the signal's num
 
 def guarded(command: Callable[[], int], words: Sequence[str]) -> int:
     """The command's exit code, whatever happens in it."""
-    signal.signal(signal.SIGTERM, _terminate)
+    before = signal.signal(signal.SIGTERM, _terminate)
     as_json = "--json" in words
     try:
         code = command()
@@ -45,6 +45,8 @@ def guarded(command: Callable[[], int], words: Sequence[str]) -> int:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 a bug of ours, said as one
         return _internal(error, words)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 OUT_OF_MEMORY = Diagnostic(
