@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from specc import language, passes
 from specc.diagnostics import Source, fault
-from specc.ir.graph import Graph, Output, toposort
+from specc.ir.graph import Graph, Node, Output, toposort
 from specc.ir.model import Model, Spec, Train
+from specc.ir.size import Size, axes
+from specc.ir.types import Tuple
 from specc.version import __version__
 
 if TYPE_CHECKING:
@@ -79,8 +81,8 @@ def source_of(graph: Graph, dtype: str = "float32") -> str:
 
 
 def lower(graph: Graph) -> Graph:
-    """simplify, expand, simplify: from bodies and calls to one flat graph."""
-    return simplify(expand(simplify(graph)))
+    """simplify, expand, simplify: from bodies and calls to one flat graph of what is needed."""
+    return pruned(simplify(expand(simplify(graph))), lambda _: True)
 
 
 # ── what a model or a train block compiles ───────────────────────────────────────────────────────
@@ -101,11 +103,27 @@ def update_graph(train: Train) -> Graph:
 
 
 def pruned(graph: Graph, wanted: Callable[[Output], bool]) -> Graph:
-    """The graph with the wanted outputs, and no input that they don't reach."""
+    """The graph with the wanted outputs, and no input that they don't depend on.
+
+    They depend on a value that they read, and on one that alone tells the length of an axis.
+    """
     outputs = tuple(output for output in graph.outputs if wanted(output))
-    reached = {id(node) for node in toposort(output.node for output in outputs)}
+    nodes = toposort(output.node for output in outputs)
+    reached = {id(node) for node in nodes}
+    told = {name for node in graph.inputs if id(node) in reached for name in _axes(node)}
+    untold = {name for node in nodes for name in _axes(node)} - told
+    for node in graph.inputs:
+        if untold and id(node) not in reached and untold & set(_axes(node)):
+            reached.add(id(node))
+            untold -= set(_axes(node))
     inputs = tuple(node for node in graph.inputs if id(node) in reached)
     return replace(graph, inputs=inputs, outputs=outputs)
+
+
+def _axes(node: Node) -> set[str]:
+    types = node.type.items if isinstance(node.type, Tuple) else (node.type,)
+    extents = [*(extent for each in types for extent in each.shape), node.attributes.get("extent")]
+    return {name for extent in extents if isinstance(extent, Size) for name in axes(extent)}
 
 
 def stages(

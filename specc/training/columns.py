@@ -130,7 +130,8 @@ def _run(graph: Graph, feeds: Mapping[Node, np.ndarray]) -> Columns:
     if not graph.outputs:
         return {}
     program = pipeline.compile(pipeline.lower(graph), "float64")
-    return dict(program({node.attributes["name"]: value for node, value in feeds.items()}))
+    named = {node.attributes["name"]: value for node, value in feeds.items()}
+    return program({name: named[name] for name in program.inputs})
 
 
 # ── what a model is fed ──────────────────────────────────────────────────────────────────────────

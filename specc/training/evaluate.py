@@ -14,7 +14,7 @@ from specc.ir.model import Model
 from specc.training.averages import Averages
 from specc.training.batches import Batches, starts
 from specc.training.initial import Initials, arrays_of
-from specc.training.learner import Streams, lengths_of
+from specc.training.learner import Streams
 
 if TYPE_CHECKING:
     from specc.backends.numpy import Program
@@ -67,7 +67,7 @@ class Evaluator:
         for number, start in enumerate(starts(len(rows), batch)):
             taken = batches.take(rows[start : start + batch])
             key = np.array([self.seed, number], dtype=np.int64)
-            now = streams.at(lengths_of(self.graph, taken))
+            now = streams.at(self.graph, taken)
             offered = {**fixed, **carried, **now, **taken, "key": key}
             results = self.program.run({n: v for n, v in offered.items() if n in names})
             averages.add(self._values(results), len(rows[start : start + batch]))

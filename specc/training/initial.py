@@ -42,14 +42,12 @@ class Initials:
             program = self._programs[id(graph)][1]
         else:
             program = _compiled(graph)
-            self._programs[id(graph)] = (
-                graph,
-                program,
-            )  # the graph too, so that its id stays its own
-        feeds: dict[str, np.ndarray] = {}
-        for node in graph.inputs:
-            name = node.attributes["name"]
-            feeds[name] = self.key if name == "key" else np.array(variable.draws[name])
+            # With the graph, so that no other one can come to have its id.
+            self._programs[id(graph)] = graph, program
+        feeds = {
+            name: self.key if name == "key" else np.array(variable.draws[name])
+            for name in program.inputs
+        }
         (result,) = program(feeds).values()
         return result
 

@@ -107,8 +107,7 @@ class Learner:
         """
         self._key[1] = self.steps
         self._step[...] = self.steps
-        lengths = lengths_of(self.graph, batch)
-        streams = self.streams.at(lengths)
+        streams = self.streams.at(self.graph, batch)
         feeds = {**self._feeds, **self.metric_states, **streams, **batch}
         results = self.objective.run(feeds, out=self.gradients)
         reported = {name: float(results[name]) for name in self._reported}
@@ -212,8 +211,9 @@ class Streams:
     def reset(self) -> None:
         self.values.clear()
 
-    def at(self, lengths: Mapping[str, int]) -> Arrays:
+    def at(self, graph: Graph, batch: Mapping[str, np.ndarray]) -> Arrays:
         """The streams for a batch; one of other lengths begins anew."""
+        lengths = lengths_of(graph, batch) if self.variables else {}
         for each in self.variables:
             shape = _shape(each.type, lengths)
             value = self.values.get(each.name)

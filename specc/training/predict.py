@@ -56,11 +56,11 @@ class Forward:
         return pipeline.source_of(self.graph, self.dtype)
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        from specc.training.learner import Streams, lengths_of
+        from specc.training.learner import Streams
 
         batch = self._fitted(inputs)
         streams = Streams(self.model.streams, Initials(self.seed), self.dtype)
-        carried = streams.at(lengths_of(self.graph, batch))
+        carried = streams.at(self.graph, batch)
         key = np.array([self.seed, 0], dtype=np.int64)
         offered = {**self.weights, **carried, **batch, "key": key, "step": np.zeros(())}
         names = {node.attributes["name"] for node in self.graph.inputs}

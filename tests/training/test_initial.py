@@ -55,10 +55,15 @@ def test_streams_begin_anew_with_other_lengths() -> None:
     graph = Graph("sized", (), (Output("value", "result", value),))
     stream = Variable("h", Type("float", (models.BATCH, 3)), graph)
     streams = Streams((stream,), Initials(1), "float32")
-    np.testing.assert_array_equal(streams.at({"batch": 2})["h"], np.full((2, 3), 2.0))
-    streams.take({"h": np.ones((2, 3), np.float32)})
-    np.testing.assert_array_equal(streams.at({"batch": 2})["h"], np.ones((2, 3)))
-    np.testing.assert_array_equal(streams.at({"batch": 1})["h"], np.full((1, 3), 1.0))
+    body = models.body(True, 2, False)
+
+    def at(length: int) -> np.ndarray:
+        return streams.at(body, {"x": np.zeros((length, 4))})["h"]
+
+    np.testing.assert_array_equal(at(2), np.full((2, 3), 2.0))
+    streams.take({"h": np.full((2, 3), 7.0)})
+    np.testing.assert_array_equal(at(2), np.full((2, 3), 7.0))
+    np.testing.assert_array_equal(at(1), np.full((1, 3), 1.0))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

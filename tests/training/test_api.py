@@ -1,0 +1,178 @@
+"""The Python interface, on the specs that users read first."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import specc
+from specc import pipeline
+from specc.api import Spec, text_of
+from specc.training.tensors import write_tensors
+
+ROOT = Path(__file__).parents[2]
+DIGITS = ROOT / "specs" / "digits.nn"
+
+
+@pytest.fixture(scope="module")
+def digits() -> Spec:
+    return specc.load(DIGITS)
+
+
+def test_importing_specc_imports_nothing_heavy() -> None:
+    heavy = ("numpy", "lark", "rich", "safetensors", "specc.language", "specc.pipeline")
+    code = f"import sys, specc; print([m for m in {heavy} if m in sys.modules])"
+    out = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True)
+    assert out.strip() == "[]"
+
+
+def test_a_model_runs_with_given_weights(digits: Spec) -> None:
+    program = digits.model("Digits", hidden=5).compile("numpy", dtype="float64", seed=3)
+    weights = program.weights
+    assert {name: values.shape for name, values in weights.items()} == {
+        "fc1.weight": (5, 64), "fc1.bias": (5,), "fc2.weight": (10, 5), "fc2.bias": (10,)
+    }  # fmt: skip
+    x = np.random.default_rng(0).standard_normal((7, 64))
+    hidden = np.maximum(x @ weights["fc1.weight"].T + weights["fc1.bias"], 0)
+    wanted = hidden @ weights["fc2.weight"].T + weights["fc2.bias"]
+    np.testing.assert_allclose(program(image=x)["logits"], wanted, rtol=1e-12, atol=1e-14)
+    given = {name: np.zeros_like(values) for name, values in weights.items()}
+    zero = digits.model("Digits", hidden=5).compile(weights=given)
+    assert not zero(image=x)["logits"].any()
+
+
+def test_inputs_that_don_t_fit(digits: Spec) -> None:
+    program = digits.model().compile()
+    for wrong, code in (
+        ({}, "D005"),
+        ({"imag": np.zeros((1, 64))}, "D005"),
+        ({"image": np.zeros((1, 63))}, "D007"),
+        ({"image": np.full((1, 64), np.nan)}, "D008"),
+        ({"image": np.full((1, 64), "a")}, "D006"),
+    ):
+        with pytest.raises(specc.SpecError) as error:
+            program(**wrong)
+        assert error.value.diagnostics[0].code == code
+
+
+def test_a_run_without_a_folder_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = specc.load(DIGITS, {"train.epochs": "2"})
+    result = spec.run(backend="numpy")
+    assert not list(tmp_path.iterdir())
+    assert capfd.readouterr() == ("", "")
+    assert result.metrics.keys() >= {"train.loss", "dev.accuracy", "test.loss", "test.accuracy"}
+    assert [record["epoch"] for record in result.history] == [1, 2]
+    assert result.parameters["fc1.weight"].shape == (64, 64)
+    again = spec.run()
+    assert again.metrics == result.metrics
+
+
+def test_a_trainer_makes_the_loop_s_steps() -> None:
+    text = DIGITS.read_text().replace("dropout(0.1)", "dropout(0.5)")
+    full = specc.loads(text.replace("batch     64\n", ""), {"train.epochs": "1"})
+    trainer = full.trainer(seed=7)
+    from specc.training.columns import load
+
+    train = full.built.trains[0]
+    assert train.data is not None
+    dataset = load(train.data, 7, {"image", "label"})
+    rows = dataset.splits["train"]
+    metrics = trainer.step(
+        image=dataset.columns["image"][rows], label=dataset.columns["label"][rows]
+    )
+    result = full.run(seed=7)
+    assert metrics["loss"] == result.history[0]["train.loss"]
+    for name, values in trainer.parameters.items():
+        np.testing.assert_array_equal(values, result.parameters[name])
+    assert trainer.steps == 1
+    assert trainer.state["fc1.weight:m"].shape == (64, 64)
+    assert trainer.state["fc2.bias:v"].any()
+
+
+def test_a_trainer_loads_by_name(digits: Spec) -> None:
+    trainer = digits.trainer(seed=0)
+    trainer.load({"fc1.weight": np.ones((64, 64))})
+    assert (trainer.parameters["fc1.weight"] == 1).all()
+    assert not (trainer.parameters["fc2.weight"] == 1).any()
+    for wrong, code in (
+        ({"fc3.weight": np.ones(1)}, "R204"),
+        ({"fc1.weight": np.ones((64, 64)), "fc1.wieght": np.ones(1)}, "R204"),
+        ({"fc1.weight": np.ones((64, 63))}, "R205"),
+    ):
+        with pytest.raises(specc.SpecError) as error:
+            trainer.load(wrong)
+        assert error.value.diagnostics[0].code == code
+    with pytest.raises(specc.SpecError) as error:
+        trainer.step(image=np.zeros((2, 64)))
+    assert error.value.diagnostics[0].code == "D005"
+
+
+def test_what_isn_t_there_yet_is_said(digits: Spec, tmp_path: Path) -> None:
+    for call in (
+        lambda: digits.model().torch(),
+        lambda: digits.model().export(tmp_path / "model.onnx"),
+        lambda: digits.run(backend="torch"),
+        lambda: digits.trainer(backend="onnx"),
+    ):
+        with pytest.raises(specc.SpecError) as error:
+            call()
+        assert error.value.diagnostics[0].code == "B101"
+    with pytest.raises(specc.SpecError) as error:
+        digits.run(dtype="float16")
+    assert error.value.diagnostics[0].code == "B102"
+    with pytest.raises(specc.SpecError) as error:
+        digits.trainer(seed=2**32)
+    assert error.value.diagnostics[0].code == "H101"
+    with pytest.raises(specc.SpecError) as error:
+        digits.model("Digit")
+    assert "Digits" in error.value.diagnostics[0].help
+
+
+def test_python_values_as_the_language_writes_them() -> None:
+    values = [True, None, 3, 0.5, 'a "b" \\', [1, (2, 3)]]
+    assert [text_of(value) for value in values] == [
+        "true", "none", "3", "0.5", '"a \\"b\\" \\\\"', "[1, [2, 3]]"
+    ]  # fmt: skip
+
+
+def test_prediction_and_export_agree(digits: Spec, tmp_path: Path) -> None:
+    program = digits.model().compile(seed=5)
+    x = np.random.default_rng(1).standard_normal((9, 64)).astype(np.float32)
+    write_tensors(tmp_path / "w.safetensors", program.weights, {})
+    np.savez(tmp_path / "x.npz", image=x)
+    weights = tmp_path / "w.safetensors"
+    made = pipeline.predict(
+        DIGITS, weights=weights, inputs=tmp_path / "x.npz", output=tmp_path / "y.npz"
+    )
+    with np.load(tmp_path / "y.npz") as written:
+        np.testing.assert_array_equal(written["logits"], made["logits"])
+    np.testing.assert_array_equal(made["logits"], program(image=x)["logits"])
+    pipeline.export(DIGITS, to="numpy", output=tmp_path / "digits.py", weights=weights)
+    code = (
+        "import numpy as np, digits\n"
+        "weights = dict(np.load('digits.npz'))\n"
+        "out = digits.predict(weights, image=np.load('x.npz')['image'])\n"
+        "assert np.array_equal(out['logits'], np.load('y.npz')['logits'])\n"
+        "import sys; assert not any(m.startswith('specc') for m in sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+
+
+def test_a_file_without_train_runs_forward(tmp_path: Path) -> None:
+    spec = specc.loads(
+        "model Double() {\n    input x: float[n, 2]\n    output y = 2 * x\n}\n"
+        "expect parameters == 0\n"
+    )
+    assert spec.run().verdicts[0].holds
+    np.savez(tmp_path / "x.npz", x=np.ones((3, 2)))
+    result = spec.run(inputs=tmp_path / "x.npz", out=tmp_path / "out")
+    assert (result.outputs["y"] == 2).all()
+    with np.load(tmp_path / "out" / "outputs.npz") as written:
+        assert written["y"].shape == (3, 2)
