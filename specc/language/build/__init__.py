@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Builder, Frame
 from specc.language.build.library import Home, Library, read
 from specc.language.build.models import build_model, hypers_of
+from specc.language.build.reach import check_globs, note_unreached
 from specc.language.build.training import build_train
 from specc.language.build.values import Item, Value, key_of
 from specc.language.check import check
@@ -69,7 +71,7 @@ def _build(source: Source, place: Path | None, overrides: Mapping[str, str]) -> 
         report.extend(error.diagnostics)
         spec = None
     if report.errors:
-        found = report.errors
+        found = _without_echoes(report.errors)
         if len(found) > ERRORS.value:
             rest = len(found) - ERRORS.value
             found = found[: ERRORS.value]
@@ -79,6 +81,21 @@ def _build(source: Source, place: Path | None, overrides: Mapping[str, str]) -> 
     return replace(
         spec, notes=tuple(each for each in report.diagnostics if each.severity == "note")
     )
+
+
+def _without_echoes(errors: list[Diagnostic]) -> list[Diagnostic]:
+    """Drops what only follows from a line that could not be read: the names it would have made."""
+    lost: set[str] = set()
+    for each in errors:
+        if each.code.startswith("S"):
+            for label in each.labels:
+                line, _ = label.span.source.position(label.span.start)
+                lost.update(re.findall(r"\w+", label.span.source.line(line)))
+    return [
+        each
+        for each in errors
+        if each.code != "N001" or not each.labels or each.labels[0].span.text not in lost
+    ]
 
 
 def _parsed(overrides: Mapping[str, str]) -> Mapping[str, Overrides]:
@@ -151,6 +168,7 @@ class _File:
                     names.append(name)
                     train = build_train(block)
                     if train is not None:
+                        check_globs(train, self.builder.report)
                         trains.append(train)
         for definition in definitions:
             if definition.kind == "model" and definition.name not in self.named:
@@ -172,8 +190,9 @@ class _File:
         if key not in self.models:
             self.models[key] = build_model(self.builder, item, hypers)
         made = self.models[key]
-        if made is not None:
-            self.named.setdefault(item.name, made)
+        if made is not None and item.name not in self.named:
+            self.named[item.name] = made
+            note_unreached(made, self.builder.report)
         return made
 
     def _hypers(self, item: Item, call: syntax.Call | None, rigid: bool) -> dict[str, Value]:

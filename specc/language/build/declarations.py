@@ -270,6 +270,7 @@ def initial(
     inner.axes.bound = dict(frame.axes.bound)
     inner.axes.spread = frame.axes.spread
     inner.asked = (type, labels)
+    inner.purpose = 1
     if isinstance(override, Override) and override.init is not None:
         expression = override.init
         inner.home = override.home

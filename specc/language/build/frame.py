@@ -36,7 +36,24 @@ class Builder:
         default_factory=dict[str, Span]
     )  # hyper-parameters without value
     applied: set[int] = field(default_factory=set[int])  # ids of the definitions used
+    open: set[Any] = field(default_factory=set[Any])  # keys of the bodies that are being built
     rounds: int = 0
+
+    @contextmanager
+    def building(self, key: Any, what: str, span: Span) -> Generator[None]:
+        """While a body is built; it can't be asked for again before it is done."""
+        if key in self.open:
+            raise fault(
+                CALL_DEPTH.code,
+                f"{what} applies itself without end",
+                (span, "applied within itself"),
+                help="write a `repeat`, or let an `if` on a hyper-parameter end it",
+            )
+        self.open.add(key)
+        try:
+            yield
+        finally:
+            self.open.discard(key)
 
 
 @dataclass(slots=True)
@@ -53,6 +70,7 @@ class Frame:
     places: dict[str, Span] = field(default_factory=dict[str, Span])
     axes: Axes = field(default_factory=Axes)
     asked: tuple[Type, tuple[Any, ...]] | None = None  # the shape that an init is to give
+    purpose: int = 0  # of what it draws: 0 a model's draws, 1 initial values
     inputs: list[Node] = field(default_factory=list[Node])
     parameters: dict[str, tuple[Owned, Node]] = field(default_factory=dict[str, tuple[Owned, Node]])
     states: dict[str, tuple[Owned, Node]] = field(default_factory=dict[str, tuple[Owned, Node]])
@@ -214,10 +232,12 @@ class Frame:
             raise fault(
                 CALL_DEPTH.code,
                 f"more than {CALL_DEPTH.value} applications within one another",
-                (span, f"`{name}` is applied within itself, or too deeply"),
-                help="a definition can't apply itself: write a `repeat`",
+                (span, f"`{name}` is applied too deeply"),
+                help="write a `repeat`, or let an `if` on a hyper-parameter end it",
             )
-        return Frame(self.builder, kind, name, home, self.training, self.depth + 1)
+        made = Frame(self.builder, kind, name, home, self.training, self.depth + 1)
+        made.purpose = self.purpose
+        return made
 
     def apply(
         self, body: Body, arguments: Sequence[Tensor], path: str, owner: Any, span: Span

@@ -137,14 +137,15 @@ def _function_body(
     key = (
         id(item.definition),
         outer,
-        asked[0] if asked else None,
+        (asked[0], frame.purpose) if asked else frame.purpose,
         tuple(key_of(value) for value in values.values()),
     )
     body = builder.memo.get((key, frame.training))
     if body is not None:
         return body
     inner = _enter_function(frame, item, values, spans, span, asked)
-    results = _run_function(inner, item, span)
+    with builder.building((key, frame.training), f"the {item.kind} `{item.name}`", span):
+        results = _run_function(inner, item, span)
     if inner.failed:
         body = failed_body(inner)
     else:

@@ -144,7 +144,8 @@ def apply_layer(frame: Frame, instance: Instance, arguments: list[Given], span: 
     item = instance.item
     what = f"`{item.name}`"
     declared = declarations(item.definition)
-    inputs = {name: entry for name, (kind, entry) in declared.items() if kind in ("input", "given")}
+    kinds = ("input", "given") if item.kind == "cell" else ("input",)
+    inputs = {name: entry for name, (kind, entry) in declared.items() if kind in kinds}
     states = [name for name, (kind, _) in declared.items() if kind == "state"]
     by_name = states if item.kind == "cell" else []
     assigned = assign(what, list(inputs), arguments, span, by_name)
@@ -229,7 +230,9 @@ def layer_body(
     if body is None:
         inner = _enter_layer(frame, instance, values, spans, span)
         inner.given_states = stateless and item.kind == "cell"
-        run(inner, item.definition.body)
+        what = f"the {item.kind} `{item.name}`"
+        with frame.builder.building((key, frame.training), what, span):
+            run(inner, item.definition.body)
         results, record = layer_results(inner, item)
         if inner.failed:
             body = failed_body(inner)

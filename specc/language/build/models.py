@@ -112,7 +112,7 @@ class Root:
             ):
                 raise fault(
                     "N002",
-                    f"the loss `{name}` is named twice, or like the sum of all",
+                    f"the loss `{name}` is named twice, or like a sum of losses",
                     argument.span,
                 )
             self.losses.append((name, value, on))

@@ -10,7 +10,7 @@ from specc.ir import Extent, Size
 from specc.language.build.arguments import Given, assign, missing
 from specc.language.build.axis_arguments import axis_argument
 from specc.language.build.frame import Frame
-from specc.language.build.tensors import cast, lift, op
+from specc.language.build.tensors import cast, lift, op, unguarded
 from specc.language.build.values import ALL, Native, Tensor, Value, describe, is_list
 
 
@@ -28,7 +28,7 @@ class Arguments:
     def tensor(self, name: str) -> Tensor:
         value = self.values[name]
         if value is None:
-            raise fault("T009", f"`{name}` may be none, and is used unguarded", self.spans[name])
+            raise unguarded(self.spans[name])
         return lift(value, self.spans[name])
 
     def floats(self, name: str) -> Tensor:

@@ -38,6 +38,16 @@ def op(at: Span, name: str, *inputs: Node, **attributes: Any) -> Node:
         ) from None
 
 
+def unguarded(at: Span) -> SpecError:
+    """The fault of computing with a value that may have been left out."""
+    return fault(
+        "T009",
+        f"`{at.text}` may be none, and is used unguarded",
+        (at, "none here"),
+        help=f"decide first: `... if {at.text} == none else ...`",
+    )
+
+
 # ── static values as tensors ─────────────────────────────────────────────────────────────────────
 def lift(value: Value, at: Span, dtype: str | None = None) -> Tensor:
     """A tensor as it is; a number as an exact scalar; a list as a constant."""
