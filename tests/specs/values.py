@@ -29,8 +29,9 @@ def model_of(body: str) -> Model:
 
 def initial(variable: Variable, seed: int = 0) -> np.ndarray:
     """A parameter's or a state's first value."""
-    program = pipeline.compile(pipeline.lower(variable.init), "float64")
-    names = {node.attributes["name"] for node in variable.init.inputs}
+    graph = pipeline.lower(variable.init)
+    program = pipeline.compile(graph, "float64")
+    names = {node.attributes["name"] for node in graph.inputs}
     feeds: Arrays = {"key": np.array([seed, 0])}
     feeds.update({name: np.array(number) for name, number in variable.draws.items()})
     (value,) = program({name: feeds[name] for name in names}).values()
@@ -57,7 +58,8 @@ def execute(model: Model, graph: Graph, dtype: str, given: dict[str, Any]) -> Ar
     for variable in (*variables, *metric_states):
         feeds[variable.name] = initial(variable)
     feeds.update({name: np.asarray(value) for name, value in given.items()})
-    program = pipeline.compile(pipeline.lower(graph), dtype)
+    graph = pipeline.lower(graph)
+    program = pipeline.compile(graph, dtype)
     exact = {
         node.attributes["name"] for node in graph.inputs if node.type.dtype == "float64"
     }  # whole scalars stay exact in every run

@@ -156,7 +156,8 @@ def _with_loss(graph: Graph, shape: tuple[int, ...]) -> Graph:
 
 def run(graph: Graph, feeds: Arrays, dtype: str) -> Arrays:
     """Compiles and runs a graph; what it does not read is not fed."""
-    program = pipeline.compile(pipeline.lower(graph), dtype)
+    graph = pipeline.lower(graph)
+    program = pipeline.compile(graph, dtype)
     names = {node.attributes["name"] for node in graph.inputs}
     return program({name: _as(value, dtype) for name, value in feeds.items() if name in names})
 

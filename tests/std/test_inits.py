@@ -24,12 +24,13 @@ def values(init: str, seed: int = 7, dtype: str = "float64") -> np.ndarray:
         '    output einsum("batch column, row column -> batch row", x, w)\n}\n'
     )
     variable = spec.models["M"].parameters[0]
-    program = pipeline.compile(pipeline.lower(variable.init), dtype)
+    graph = pipeline.lower(variable.init)
+    program = pipeline.compile(graph, dtype)
     feeds = {
         "key": np.array([seed, 0]),
         **{name: np.int64(number) for name, number in variable.draws.items()},
     }
-    names = {node.attributes["name"] for node in variable.init.inputs}
+    names = {node.attributes["name"] for node in graph.inputs}
     made = program({name: value for name, value in feeds.items() if name in names})
     return next(iter(made.values()))
 

@@ -62,7 +62,9 @@ OPTIMIZERS: dict[str, tuple[str, Make]] = {
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_twenty_steps(optimizer: str, dtype: str) -> None:
     train = loads(SPEC.format(optimizer=optimizer)).trains[0]
-    program = pipeline.compile(pipeline.update_graph(train), dtype)
+    graph = pipeline.update_graph(train)
+    program = pipeline.compile(graph, dtype)
+    names = {node.attributes["name"] for node in graph.inputs}
     random = np.random.default_rng(3)
     shapes = {each.name: each.type.shape for each in train.model.parameters}
     parameters = {
@@ -83,7 +85,6 @@ def test_twenty_steps(optimizer: str, dtype: str) -> None:
             "step": np.float64(step),
             "scale": np.float64(1),
         }
-        names = {node.attributes["name"] for node in update(train).inputs}
         made = program({name: value for name, value in feeds.items() if name in names})
         parameters = {name: made[name] for name in parameters}
         moments = {name: made[name] for name in moments}
