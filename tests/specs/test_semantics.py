@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from specc.diagnostics import SpecError
+from specc.ir import toposort
+from specc.passes import expand
 from tests.specs.values import gradients, initial, model_of, run
 
 
@@ -381,3 +383,25 @@ def test_initial_values() -> None:
     a, b = model_of(body).parameters
     assert (initial(a) == 0.25).all()
     assert (initial(b) == 0).all()
+
+
+def test_batch_norm_over_one_value_is_an_error() -> None:
+    body = "input x: float[{}, 3]\ny = x -> BatchNorm()\noutput y\nloss sum(y)"
+    with pytest.raises(SpecError, match="needs two values"):
+        model_of(body.format(1))
+    with pytest.raises(SpecError, match="needs two values"):
+        run(body.format("batch"), training=True, x=np.ones((1, 3)))
+    assert run(body.format("batch"), x=np.ones((1, 3)))["y"].shape == (1, 3)
+
+
+def test_initial_values_and_draws_have_purposes_of_their_own() -> None:
+    model = model_of("input x: float[batch, 3]\noutput x -> Linear(2) -> dropout")
+    found = [
+        {
+            node.attributes["purpose"]
+            for node in toposort(expand(graph).results)
+            if node.op.name == "random_bits"
+        }
+        for graph in (model.training, *(variable.init for variable in model.parameters))
+    ]
+    assert found == [{0}, {1}, {1}]
