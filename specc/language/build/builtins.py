@@ -237,9 +237,23 @@ _TABLE: list[tuple[str, str, Callable[[Arguments], Value]]] = [
     ("cumulative_sum", "x, axis = -1", _along("cumulative_sum")),
 ]
 
-builtins: dict[str, Builtin] = {
+builtins: dict[str, Native] = {
     name: Builtin(name, signature, build) for name, signature, build in [*_TABLE, *MOVEMENT]
 }
 builtins["rearrange"] = Patterned("rearrange", rearrange)
 builtins["einsum"] = Patterned("einsum", einsum)
 builtins["scan"] = Scan()
+
+
+class Later(Native):
+    """A name of the language that this version reads, and can't build yet."""
+
+    def __init__(self, name: str, what: str) -> None:
+        self.name, self.what = name, what
+
+    def apply(self, frame: Frame, arguments: list[Given], at: Span) -> Value:
+        raise fault("B004", f"`{self.name}` isn't built by this version: {self.what}", at)
+
+
+builtins["generate"] = Later("generate", "decoding comes with sequence-to-sequence models")
+builtins["vocabulary"] = Later("vocabulary", "text becomes numbers with the language models")
