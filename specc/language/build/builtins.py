@@ -16,7 +16,7 @@ from specc.language.build.movement import MOVEMENT
 from specc.language.build.natives import Arguments, Builtin, kept
 from specc.language.build.patterns import einsum, rearrange
 from specc.language.build.tensors import cast, common, lift, op, promote
-from specc.language.build.values import Tensor, Value, describe, is_number
+from specc.language.build.values import Native, Tensor, Value, describe, is_number
 
 
 # ── elementwise ──────────────────────────────────────────────────────────────────────────────────
