@@ -26,8 +26,8 @@ MAY_IMPORT = {
     "ops": {"ir", *EVERYWHERE},
     "passes": {"ops", "ir", *EVERYWHERE},
     "language": {"ops", "ir", *EVERYWHERE},
-    "backends": EVERYWHERE,
-    "backends.numpy": {"ops", "ir", "passes", *EVERYWHERE},
+    "backends": {"ir", *EVERYWHERE},
+    "backends.numpy": {"backends", "ops", "ir", "passes", *EVERYWHERE},
     "training": {
         "pipeline", "ir", "ops", "passes", "backends", "backends.numpy", *EVERYWHERE,
     },

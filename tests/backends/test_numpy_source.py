@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from specc.backends.names import Names, identifier
 from specc.backends.numpy import compile, export
 from specc.backends.numpy.generate import generate
-from specc.backends.numpy.names import Names, identifier
 from specc.diagnostics import Source, Span
 from specc.ir import Graph, Origin, Output, constant, emit, origin
 from specc.ir.size import axis

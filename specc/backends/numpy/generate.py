@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from specc.backends.numpy.names import Names
+from specc.backends.names import Names
 from specc.backends.numpy.plan import Plan, Value, make_plan
 from specc.backends.numpy.write import DTYPES, WIDTH, Writer, plain
 from specc.ir import Graph, Node, Size

@@ -11,8 +11,8 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from specc.backends.names import Names, expression
 from specc.backends.numpy.kernels import kernels
-from specc.backends.numpy.names import Names, expression
 from specc.backends.numpy.plan import Step, Value
 from specc.diagnostics import fault
 from specc.ir import Extent, Node
