@@ -1,0 +1,97 @@
+"""A spec's training step on NumPy: what it allocates, and what it leaves to be read."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections.abc import Mapping
+
+import numpy as np
+
+from specc import language, pipeline
+from specc.backends.numpy import Program
+from specc.ir.model import Train
+from tests.backends.graphs import feeds_for
+from tests.evaluate import Array
+
+MLP = """
+model Classifier() {
+    input  image: float[batch, 784]
+    target label: int[batch]
+    logits = image
+        -> Linear(128) as fc1 -> relu -> dropout(0.1)
+        -> Linear(64) as fc2 -> gelu
+        -> Linear(10) as fc3
+    output logits
+    loss   cross_entropy(logits, label)
+    metric accuracy = accuracy(logits, label)
+}
+train {
+    optimizer adam(lr = 1e-3)
+    clip      norm(1.0)
+    penalty   l2(1e-4, on = "*.weight")
+    batch     64
+    steps     10
+}
+"""
+
+
+def programs(train: Train) -> tuple[Program, Program]:
+    update = pipeline.update_graph(train)
+    written = {o.name: o.name for o in update.outputs if o.role in ("parameter", "moment")}
+    return pipeline.compile(pipeline.training_graph(train)), pipeline.compile(
+        update, updates=written
+    )
+
+
+def fed(program: Program, batch: int) -> dict[str, Array]:
+    """Floats of the program's precision, so that nothing is converted."""
+    given = feeds_for(program.graph, 0, batch=batch)
+    types = {node.attributes["name"]: node.dtype for node in program.graph.inputs}
+    return {n: a.astype("f") if types[n] == "float" else np.abs(a) for n, a in given.items()}
+
+
+def step(objective: Program, update: Program, feeds: Mapping[str, Array], state: dict) -> None:
+    results = objective.run(feeds)
+    state |= {name: results[name] for name in results if name.startswith("gradient.")}
+    update.run(state)
+
+
+def test_a_training_step_allocates_no_array() -> None:
+    """Beyond small ones that NumPy can't avoid: none above 64 KB, and nothing stays."""
+    (train,) = language.loads(MLP).trains
+    objective, update = programs(train)
+    feeds, state = fed(objective, 64), fed(update, 64)
+    state |= {name: array for name, array in feeds.items() if name in state}
+    for _ in range(5):
+        step(objective, update, feeds, state)
+    tracemalloc.start()
+    try:
+        step(objective, update, feeds, state)
+        began, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        for _ in range(100):
+            step(objective, update, feeds, state)
+        _, peak = tracemalloc.get_traced_memory()
+        gc.collect()  # empties Python's own lists of spare tuples
+        ended, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert ended - began < 4800, f"100 steps left {ended - began} bytes"
+    assert peak - began < 65_536, f"a step allocated {peak - began} bytes"
+
+
+def test_the_last_partial_batch_takes_no_memory_of_its_own() -> None:
+    (train,) = language.loads(MLP).trains
+    objective, _ = programs(train)
+    objective.run(fed(objective, 64))
+    slots = [slot.ctypes.data for slot in objective.slots]
+    objective.run(fed(objective, 17))
+    assert [slot.ctypes.data for slot in objective.slots] == slots
+
+
+def test_the_source_names_the_spec_s_lines() -> None:
+    (train,) = language.loads(MLP, path="mlp.nn").trains
+    objective, _ = programs(train)
+    for place in ("std/activations.nn:", "std/losses.nn:", "std/functions.nn:"):
+        assert f"# {place}" in objective.source
