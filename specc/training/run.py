@@ -125,7 +125,9 @@ class Running:
         self.datasets = self._datasets()
         self._check_names()
         self.prepared = [self._prepare(train) for train in spec.trains]
-        self.weights: dict[str, Arrays] = {}  # of each block that has run, by its name
+        self.weights: dict[
+            str, dict[str, np.ndarray]
+        ] = {}  # of each block that has run, by its name
 
     def _datasets(self) -> dict[str, Dataset]:
         # One split for all blocks, whatever their seeds: no block trains on another's test rows.
@@ -209,7 +211,12 @@ class Running:
         measured: dict[str, float] = dict(self.counts)
         for train, prepared in zip(self.spec.trains, self.prepared, strict=True):
             loop = self._loop(train, *prepared)
-            result.interrupted = loop.run()
+            try:
+                result.interrupted = loop.run()
+            except SpecError:
+                if self.folder is not None:
+                    self.progress.say(f"what was trained before is in {self.folder}")
+                raise
             result.history = loop.history
             if result.interrupted is not None:
                 result.parameters = loop.learner.weights()
@@ -267,7 +274,7 @@ class Running:
                 help=did_you_mean(origin.source, self.weights),
             )
 
-    def _kept(self, loop: Loop) -> Arrays:
+    def _kept(self, loop: Loop) -> dict[str, np.ndarray]:
         """Copies of the kept weights, or of the last."""
         if loop.kept is None and loop.position.best and loop.folder is not None:
             loop.kept = read_tensors(loop.folder / run_folder.BEST)[0]
