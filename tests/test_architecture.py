@@ -28,6 +28,8 @@ MAY_IMPORT = {
     "language": {"ops", "ir", *EVERYWHERE},
     "backends": {"ir", *EVERYWHERE},
     "backends.numpy": {"backends", "ops", "ir", "passes", *EVERYWHERE},
+    "backends.torch": {"backends", "ops", "ir", "passes", *EVERYWHERE},
+    "backends.onnx": {"backends", "ops", "ir", "passes", *EVERYWHERE},
     "training": {
         "pipeline", "ir", "ops", "passes", "backends", "backends.numpy", *EVERYWHERE,
     },
@@ -48,13 +50,13 @@ MAY_IMPORT = {
 # Modules from outside that only some rooms may name, and the rooms that may.
 CONFINED = {
     "lark": {"language"},
-    "numpy": {"backends.numpy", "training", "api"},
+    "numpy": {"backends.numpy", "backends.torch", "backends.onnx", "training", "api"},
     "rich": {"cli", "training"},
     "safetensors": {"training"},
     "pyarrow": {"training"},
-    "torch": set(),
-    "onnx": set(),
-    "onnxruntime": set(),
+    "torch": {"backends.torch"},
+    "onnx": {"backends.onnx"},
+    "onnxruntime": {"backends.onnx"},
     "scipy": set(),
     "sklearn": set(),
     "pickle": set(),
