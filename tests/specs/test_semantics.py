@@ -405,3 +405,56 @@ def test_initial_values_and_draws_have_purposes_of_their_own() -> None:
         for graph in (model.training, *(variable.init for variable in model.parameters))
     ]
     assert found == [{0}, {1}, {1}]
+
+
+# ── axes ─────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    "body",
+    [
+        # An axis that happens to be as long as another is not that axis.
+        "input x: float[batch, time], w: float[other]\noutput x * w",
+        # An axis of a dynamic length is never taken to be 1.
+        "input x: float[batch, time], w: float[one]\noutput x + w",
+        "input x: float[batch, 3], y: float[3, batch]\noutput x + y",
+        "input x: float[batch, 3], y: float[batch]\noutput x + y",
+    ],
+)
+def test_axes_that_do_not_agree(body: str) -> None:
+    with pytest.raises(SpecError, match="axes do not agree"):
+        model_of(body)
+
+
+def test_a_literal_1_and_missing_leading_axes_broadcast() -> None:
+    body = """
+        input x: float[batch, time], row: float[time], column: float[batch, 1]
+        y = x + row + column
+        output y
+    """
+    made = run(body, x=np.zeros((2, 3)), row=[1.0, 2.0, 3.0], column=[[10.0], [20.0]])["y"]
+    np.testing.assert_array_equal(made, [[11, 12, 13], [21, 22, 23]])
+
+
+def test_a_typed_binding_names_axes() -> None:
+    body = """
+        input q: float[batch, query, 2], k: float[batch, key, 2]
+        scores: float[batch, asked, seen] = einsum("b q e, b k e -> b q k", q, k)
+        y = sum(scores, axis = seen)
+        output y
+    """
+    made = run(body, q=np.ones((1, 2, 2)), k=np.ones((1, 3, 2)))["y"]
+    np.testing.assert_array_equal(made, [[6, 6]])
+
+
+def test_dynamic_axes_follow_what_is_fed() -> None:
+    body = "input x: float[batch, time]\ny = mean(x, axis = time)\noutput y"
+    for shape in ((1, 1), (2, 5), (4, 3)):
+        assert (run(body, x=np.ones(shape))["y"] == np.ones(shape[0])).all()
+
+
+def test_what_cannot_be_divided_is_refused_when_it_is_fed() -> None:
+    body = (
+        'input x: float[batch, time]\ny = rearrange(x, "b (t two) -> b t two", two = 2)\noutput y'
+    )
+    assert run(body, x=np.ones((1, 4)))["y"].shape == (1, 2, 2)
+    with pytest.raises(SpecError, match="not divisible by 2"):
+        run(body, x=np.ones((1, 3)))

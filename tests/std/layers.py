@@ -10,11 +10,11 @@ from tests.std.record import Record, one
 IMAGES = {"x": "float 2 4 7 6"}
 
 
-def normed(x, weight=None, bias=None, mean=None, var=None, momentum=0.1):
+def normed(x, weight, bias, mean, var, momentum=0.1):
     """Training's batch norm, and the running statistics after it."""
-    running = [mean.detach().clone(), var.detach().clone()]
-    y = F.batch_norm(x, *running, weight, bias, training=True, momentum=momentum)
-    return y, {"n.running_mean": running[0], "n.running_var": running[1]}
+    mean, var = mean.detach().clone(), var.detach().clone()
+    y = F.batch_norm(x, mean, var, weight, bias, training=True, momentum=momentum)
+    return y, {"n.running_mean": mean, "n.running_var": var}
 
 
 def statistics(x, n_weight, n_bias, n_running_mean, n_running_var):
