@@ -204,6 +204,7 @@ def some_outputs(node: Node) -> dict[str, Node]:
         "again": node,
         "view": swap_last(node),
         "spread": broadcast(constant(2.0, "float"), (3, 2)),
+        "flags": broadcast(constant(True, "bool"), (2,)),
         "number": constant(0.5, "float"),
         "true": constant(True, "bool"),
         "table": constant(((1, 2), (3, 4)), "int"),
@@ -225,7 +226,8 @@ def test_every_kind_of_output_comes_out() -> None:
     assert found["table"].tolist() == [[1, 2], [3, 4]]
     assert found["count"].tolist() == [0, 1, 2]
     assert (found["number"], found["true"], found["size"]) == (0.5, True, 6)
-    assert [found[n].dtype.name for n in ("number", "true", "size")] == ["float32", "bool", "int64"]
+    dtypes = {"number": "float32", "true": "bool", "size": "int64", "spread": "float32"}
+    assert {name: found[name].dtype.name for name in dtypes} == dtypes
     before = {name: array.copy() for name, array in found.items()}
     compile(graph)({"x": array * 2})
     for name, array in found.items():

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from specc import language, pipeline
-from specc.backends.numpy import Program
+from specc.backends.numpy import Program, compile
 from specc.ir.model import Train
 from tests.backends.graphs import feeds_for
 from tests.evaluate import Array
@@ -95,3 +97,37 @@ def test_the_source_names_the_spec_s_lines() -> None:
     objective, _ = programs(train)
     for place in ("std/activations.nn:", "std/losses.nn:", "std/functions.nn:"):
         assert f"# {place}" in objective.source
+
+
+RECURRENT = ("textbook_gru",)  # a scan: B001
+SPECS = [
+    path
+    for path in sorted((Path(__file__).parents[2] / "specs").glob("*.nn"))
+    if path.stem not in RECURRENT
+]
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_sharing_memory_changes_no_bit_of_a_spec_s_step(path: Path) -> None:
+    for train in language.load(str(path)).trains:
+        graph, update = pipeline.training_graph(train), pipeline.update_graph(train)
+        for each in (graph, update):
+            shared, apart = compile(each), compile(each, reuse=False)
+            poisoned = compile(each, poison=True)
+            for batch in (6, 3):
+                feeds = fed(shared, batch)
+                wanted = apart(feeds)
+                for program in (shared, poisoned):
+                    for name, array in program(feeds).items():
+                        np.testing.assert_array_equal(array, wanted[name], err_msg=name)
+
+
+def test_updates_in_place_change_no_bit_of_a_spec_s_step() -> None:
+    (train,) = language.loads(MLP).trains
+    _, written = programs(train)
+    feeds = fed(written, 4)
+    wanted = compile(written.graph)(feeds)
+    for name, array in written(feeds).items():
+        np.testing.assert_array_equal(array, wanted[name], err_msg=name)
+    for name in wanted.keys() & feeds.keys():
+        np.testing.assert_array_equal(feeds[name], wanted[name], err_msg=name)

@@ -167,6 +167,8 @@ class Writer:
         node = value.node
         kept = self.node, self.operands, self.inputs
         name = self.read(base)
+        if base.kind == "literal":
+            name = f"{self.dtype(node.dtype)}({name})"
         self.node, self.operands, self.inputs = node, [base.node], [name]
         view = kernels[node.op.name].view
         assert view, node
@@ -181,7 +183,7 @@ class Writer:
         if made is None:
             word = expression.removeprefix("{}").lstrip(".").split("(")[0]
             text = expression.replace("{}", name)
-            if name.startswith("np.") or name[0] in "-0123456789":  # a literal broadcast
+            if not name.isidentifier():  # a number that is broadcast
                 made = self._views[key] = self.names.new("full")
                 early = True
             else:
