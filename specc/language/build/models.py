@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from specc.diagnostics import Span, did_you_mean, fault
+from specc.diagnostics import Span, fault
 from specc.ir import (
     Axis,
     Graph,
@@ -26,6 +26,7 @@ from specc.language import syntax
 from specc.language.build.arguments import check_hyper
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Builder, Frame, draw_id
+from specc.language.build.names import no_place
 from specc.language.build.shapes import TENSOR_DTYPES
 from specc.language.build.statements import outputs, run, scalar
 from specc.language.build.tensors import cast, lift
@@ -39,6 +40,9 @@ from specc.language.build.values import (
     describe,
     is_list,
 )
+
+
+RESERVED = ("key", "step", "scale")  # the run's own inputs beside the model's
 
 
 @dataclass(slots=True)
@@ -62,6 +66,13 @@ class Root:
 
     def declare_input(self, frame: Frame, kind: str, entry: syntax.Entry) -> None:
         type = entry.type
+        if entry.name in RESERVED:
+            raise fault(
+                "N009",
+                f"`{entry.name}` is what every run feeds a model with its draws and schedules",
+                entry.span,
+                help="call the model's own input something else",
+            )
         if kind == "given" or type is None or type.axes is None or type.name not in TENSOR_DTYPES:
             raise fault(
                 "T006",
@@ -94,12 +105,7 @@ class Root:
         elif keyword == "metric":
             self._metric(frame, statement)
         else:
-            raise fault(
-                "M008",
-                f"`{keyword}` has no meaning in a model",
-                statement.span,
-                help=did_you_mean(keyword, ["output", "loss", "metric", "input", "target"]),
-            )
+            raise no_place(keyword, "model", statement.span)
 
     def _loss(self, frame: Frame, statement: syntax.Clause) -> None:
         on = globs(frame, statement.on)
