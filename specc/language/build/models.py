@@ -41,7 +41,6 @@ from specc.language.build.values import (
     is_list,
 )
 
-
 RESERVED = ("key", "step", "scale")  # the run's own inputs beside the model's
 
 
