@@ -149,6 +149,11 @@ class Report:
         for each in diagnostics:
             self.add(each)
 
+    def take_back(self, diagnostics: Iterable[Diagnostic]) -> None:
+        for diagnostic in diagnostics:
+            self.diagnostics.remove(diagnostic)
+            self._seen.discard((diagnostic.code, diagnostic.place or diagnostic.message))
+
     @property
     def errors(self) -> list[Diagnostic]:
         return [each for each in self.diagnostics if each.severity == "error"]
@@ -214,5 +219,13 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """`did you mean "x"?` when a candidate is near, else nothing."""
     from difflib import get_close_matches  # a fault was found: its 3 ms are the user's gain
 
-    near = get_close_matches(name, sorted(set(candidates)), n=1, cutoff=0.6)
+    known = sorted(set(candidates) - {name})
+    plain = _plain(name)
+    near = [each for each in known if _plain(each) == plain]
+    near = near or get_close_matches(name, known, n=1, cutoff=0.65)
     return f"did you mean `{near[0]}`?" if near else ""
+
+
+def _plain(name: str) -> str:
+    """ReLU, re_lu and relu are the same to who looks for a name."""
+    return name.replace("_", "").lower()

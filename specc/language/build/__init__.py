@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from specc import ops
@@ -34,8 +36,9 @@ from specc.language.build.training import build_train
 from specc.language.build.values import Item, Value, key_of
 from specc.language.check import check
 from specc.language.parse import parse
-from specc.limits import ERRORS
+from specc.limits import CALL_DEPTH, ERRORS
 
+PYTHON_FRAMES = 20_000  # CALL_DEPTH applications, each within some levels of an expression
 FILLED = (ops, expressions, indexing)  # importing them fills the registry and the rules
 Overrides = Mapping[str, tuple[syntax.Expression, Span]]
 
@@ -58,20 +61,21 @@ def loads(text: str, path: str = "<text>", overrides: Mapping[str, str] | None =
 
 def _build(source: Source, place: Path | None, overrides: Mapping[str, str]) -> Spec:
     report = Report()
-    library = Library(report)
-    folder = place.parent if place else None
-    home = library.open(source, folder, (place,) if place else ())
-    assert home.module is not None
-    builder = Builder(library, report)
-    check(builder, home)
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, PYTHON_FRAMES))
     try:
-        made = _File(builder, home, _parsed(overrides))
-        spec = made.build(source)
+        spec = _built(source, place, overrides, report)
     except SpecError as error:
         report.extend(error.diagnostics)
         spec = None
+    except RecursionError:
+        message = f"more than {CALL_DEPTH.value} {CALL_DEPTH.what}, in expressions too deep"
+        report.add(Diagnostic(CALL_DEPTH.code, message, labels(Span(source, 0, 0))))
+        spec = None
+    finally:
+        sys.setrecursionlimit(before)
     if report.errors:
-        found = _without_echoes(report.errors)
+        found = sorted(_without_echoes(report.errors), key=partial(_reading_order, source))
         if len(found) > ERRORS.value:
             rest = len(found) - ERRORS.value
             found = found[: ERRORS.value]
@@ -81,6 +85,28 @@ def _build(source: Source, place: Path | None, overrides: Mapping[str, str]) -> 
     return replace(
         spec, notes=tuple(each for each in report.diagnostics if each.severity == "note")
     )
+
+
+def _built(
+    source: Source, place: Path | None, overrides: Mapping[str, str], report: Report
+) -> Spec:
+    library = Library(report)
+    folder = place.parent if place else None
+    home = library.open(source, folder, (place,) if place else ())
+    assert home.module is not None
+    builder = Builder(library, report)
+    try:
+        return _File(builder, home, _parsed(overrides)).build(source)
+    finally:
+        check(home, builder.applied, report)
+
+
+def _reading_order(main: Source, diagnostic: Diagnostic) -> tuple[bool, str, int]:
+    """The user's own file first, each file from its top."""
+    if not diagnostic.labels:
+        return True, "", 0
+    span = diagnostic.labels[0].span
+    return span.source is not main, span.source.path, span.start
 
 
 def _without_echoes(errors: list[Diagnostic]) -> list[Diagnostic]:

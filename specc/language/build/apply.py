@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +14,6 @@ from specc.language.build.frame import Frame
 from specc.language.build.functions import FUNCTIONS, apply_function
 from specc.language.build.layers import apply_layer, build_layer
 from specc.language.build.values import (
-    POISON,
     Instance,
     Item,
     Native,
@@ -126,17 +124,6 @@ def scope_text(frame: Frame, scope: syntax.Scope) -> str:
         first = text.split(".")[0]
         frame.values[f"{first} scope"] = ScopeName(frame.prefix + first)
     return text
-
-
-# ── functions ────────────────────────────────────────────────────────────────────────────────────
-
-
-# ── layers, cells, models ────────────────────────────────────────────────────────────────────────
-
-
-def poison(frame: Frame, names: Sequence[str]) -> None:
-    for name in names:
-        frame.values[name] = POISON
 
 
 def as_graph(name: str, frame: Frame, value: Tensor, definition: Any = None) -> Graph:

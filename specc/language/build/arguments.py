@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from specc.diagnostics import Span, did_you_mean, fault
+from specc.diagnostics import Span, SpecError, did_you_mean, fault
 from specc.ir import Size
 from specc.language import syntax
 from specc.language.build.dispatch import evaluate
@@ -37,7 +37,7 @@ KINDS = (
     "cell",
     "model",
 )
-_PLAIN = ("int", "float", "bool", "string")
+PLAIN = ("int", "float", "bool", "string")
 _MISSING = object()
 
 
@@ -170,13 +170,8 @@ def check_hyper(
         raise _wrong(type, value, span, what)
     if type.name == "axis":
         return value
-    if type.name not in (*_PLAIN, *KINDS):
-        raise fault(
-            "N001",
-            f"`{type.name}` is no type",
-            Span(type.span.source, type.span.start, type.span.start + len(type.name)),
-            help=did_you_mean(type.name, [*_PLAIN, "axis", *KINDS]),
-        )
+    if type.name not in (*PLAIN, *KINDS):
+        raise no_type(type)
     if type.axes is not None:
         return _list_hyper(frame, type, value, span, what)
     if isinstance(value, Tensor) and value.rank == 0 and type.name in ("int", "float"):
@@ -201,6 +196,16 @@ def check_hyper(
     if not _is_kind(value, type.name):
         raise _wrong(type, value, span, what)
     return value
+
+
+def no_type(type: syntax.TypeExpression) -> SpecError:
+    start = type.span.start
+    return fault(
+        "N001",
+        f"`{type.name}` is no type",
+        Span(type.span.source, start, start + len(type.name)),
+        help=did_you_mean(type.name, [*PLAIN, "axis", *KINDS]),
+    )
 
 
 def _is_kind(value: Value, kind: str) -> bool:
@@ -264,6 +269,6 @@ def _advice(type: syntax.TypeExpression, value: Value) -> str:
         return f"write {int(value)}" if value.is_integer() else "`//` divides whole numbers"
     if type.name == "layer" and isinstance(value, Instance):
         return "give the layer's name, not a built one: it is built inside"
-    if isinstance(value, Tensor) and type.axes is None and type.name in _PLAIN:
+    if isinstance(value, Tensor) and type.axes is None and type.name in PLAIN:
         return f"a tensor's type says its axes: `{type.name}[...]`"
     return ""

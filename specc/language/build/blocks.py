@@ -16,26 +16,9 @@ from specc.language.build.arguments import Given, assign, given
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Builder, Frame
 from specc.language.build.library import Home
+from specc.language.build.names import CLAUSES, keyword_at
 from specc.language.build.shapes import static_int
 from specc.language.build.values import Item, describe
-
-CLAUSES = (
-    "model",
-    "data",
-    "from",
-    "optimizer",
-    "schedule",
-    "clip",
-    "penalty",
-    "freeze",
-    "batch",
-    "epochs",
-    "steps",
-    "seed",
-    "stop",
-    "keep",
-)
-
 
 _MANY = ("optimizer", "schedule", "penalty", "freeze")
 
@@ -65,7 +48,7 @@ class Block:
             raise fault(
                 "M008",
                 f"`{word}` has no meaning in a train block",
-                statement.span,
+                keyword_at(statement.span, word),
                 expected=", ".join(CLAUSES),
                 help=did_you_mean(word, CLAUSES),
             )

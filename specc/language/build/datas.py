@@ -12,6 +12,7 @@ from specc.ir.size import atom
 from specc.language import syntax
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Builder, Frame
+from specc.language.build.names import keyword_at
 from specc.language.build.tensors import broadcast, lift
 from specc.language.build.values import POISON, Item, Poisoned, Tensor, Value, describe
 
@@ -42,7 +43,7 @@ def build_data(builder: Builder, item: Item, hypers: Mapping[str, Value]) -> Dat
                 raise fault(
                     "M008",
                     f"`{word}` has no meaning in a data block",
-                    statement.span,
+                    keyword_at(statement.span, word),
                     expected="source, split, or a column: `name = expression`",
                     help=did_you_mean(word, ["source", "split"]),
                 )
@@ -236,7 +237,7 @@ class _Columns:
         found = self.builder.report.diagnostics[before:]
         errors = [each for each in found if each.severity == "error"]
         if errors:
-            del self.builder.report.diagnostics[before:]
+            self.builder.report.take_back(errors)
             raise SpecError(errors)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from specc.diagnostics import Span, did_you_mean, fault
+from specc.diagnostics import Span, SpecError, did_you_mean, fault
 from specc.ir import Graph, Origin, Type, origin
 from specc.ir.size import Axis, atoms
 from specc.language import syntax
@@ -32,6 +33,15 @@ def name_at(entry: syntax.Entry) -> Span:
     return Span(entry.span.source, start, start + len(entry.name))
 
 
+def no_state(name: str, span: Span, states: Iterable[str]) -> SpecError:
+    return fault(
+        "N006",
+        f"`{name}'` is the next value of a state, and `{name}` is not one",
+        span,
+        help=did_you_mean(name, states) or f"declare it: `state {name}: float[...] = 0`",
+    )
+
+
 def assign_state(frame: Frame, name: str, value: Value, span: Span) -> None:
     """`s' = ...`: once on each path, and of the state's own type."""
     if name in frame.broken:
@@ -48,13 +58,7 @@ def assign_state(frame: Frame, name: str, value: Value, span: Span) -> None:
     elif name in frame.state_paths:
         like = frame.current[frame.state_paths[name]]
     else:
-        raise fault(
-            "N006",
-            f"`{name}'` is the next value of a state, and `{name}` is not one",
-            span,
-            help=did_you_mean(name, frame.state_paths)
-            or f"declare it: `state {name}: float[...] = 0`",
-        )
+        raise no_state(name, span, frame.state_paths)
     tensor = lift(value, span, "float" if like.dtype == "float" else None)
     if tensor.dtype != like.dtype:
         if tensor.dtype == "bool" or like.dtype == "bool" or (like.dtype == "int"):
@@ -85,10 +89,36 @@ def assign_state(frame: Frame, name: str, value: Value, span: Span) -> None:
         frame.current[frame.state_paths[name]] = tensor
 
 
+def misplaced(body: str, kind: str, entry: syntax.Entry) -> SpecError | None:
+    """The fault of a declaration in a body of another kind than it belongs to."""
+    if kind == "given" and body not in ("cell", "model"):
+        message = "`given` belongs to a cell: what is constant over the steps"
+        return fault("M008", message, name_at(entry), help="elsewhere it is an `input`")
+    if kind == "param" and body not in ("layer", "cell", "model"):
+        help = "layers are Capitalised and own parameters: write a `layer`"
+        return fault("M008", f"{article(body)} owns no parameters", name_at(entry), help=help)
+    if kind == "state" and body not in _KEEPERS:
+        help = "a layer, a cell, a metric or an optimizer keeps one"
+        return fault("M008", f"{article(body)} keeps no state", name_at(entry), help=help)
+    if kind == "target" and body != "model":
+        help = "a target belongs to the model that is trained; elsewhere it is an `input`"
+        return fault("M008", f"{article(body)} has no target", name_at(entry), help=help)
+    if kind == "input" and body not in ("layer", "cell", "model", "optimizer"):
+        help = "its arguments stand in its parentheses"
+        return fault("M008", f"{article(body)} declares no inputs", name_at(entry), help=help)
+    return None
+
+
+_KEEPERS = ("layer", "cell", "model", "metric", "optimizer", "schedule")
+
+
 def declare(frame: Frame, kind: str, entry: syntax.Entry) -> None:
     done = False
     with frame.statement():
-        _DECLARE.get(kind, _misplaced)(frame, kind, entry)
+        wrong = misplaced(frame.kind, kind, entry)
+        if wrong is not None:
+            raise wrong
+        _DECLARE[kind](frame, kind, entry)
         done = True
     if not done:
         frame.values.setdefault(entry.name, POISON)
@@ -96,26 +126,13 @@ def declare(frame: Frame, kind: str, entry: syntax.Entry) -> None:
             frame.broken.add(entry.name)
 
 
-def _misplaced(frame: Frame, kind: str, entry: syntax.Entry) -> None:
-    raise fault("M008", f"`{kind}` has no meaning in a {frame.kind}", name_at(entry))
-
-
 def _input(frame: Frame, kind: str, entry: syntax.Entry) -> None:
     if frame.root is not None:
         frame.root.declare_input(frame, kind, entry)
         return
     if kind == "target":
-        if frame.kind != "model":
-            _misplaced(frame, kind, entry)
         frame.declare(entry.name, POISON, name_at(entry))
         return
-    if kind == "given" and frame.kind != "cell":
-        raise fault(
-            "M008",
-            "`given` belongs to a cell: what is constant over the steps",
-            name_at(entry),
-            help="a layer takes it as an `input`",
-        )
     if frame.kind == "optimizer":
         return
     frame.declare(entry.name, frame.given.get(entry.name, POISON), name_at(entry))
@@ -124,13 +141,6 @@ def _input(frame: Frame, kind: str, entry: syntax.Entry) -> None:
 def _param(frame: Frame, kind: str, entry: syntax.Entry) -> None:
     from specc.language.build.apply import scope_text
 
-    if frame.kind not in ("layer", "cell", "model"):
-        raise fault(
-            "M008",
-            f"{article(frame.kind)} owns no parameters",
-            name_at(entry),
-            help="layers are Capitalised and own parameters: write a `layer`",
-        )
     if entry.type is None:
         raise fault(
             "T006",
@@ -199,8 +209,6 @@ def _demand_static(frame: Frame, type: Type, entry: syntax.Entry) -> None:
 def _state(frame: Frame, kind: str, entry: syntax.Entry) -> None:
     from specc.language.build.apply import scope_text
 
-    if frame.kind not in ("layer", "cell", "model", "metric", "optimizer", "schedule"):
-        raise fault("M008", f"{article(frame.kind)} keeps no state", name_at(entry))
     labels: tuple[Label, ...] = ()
     if entry.type is not None:
         type, labels = declared_type(frame, entry.type, f"the state `{entry.name}`")

@@ -9,9 +9,11 @@ from specc.diagnostics import Diagnostic, Span, SpecError, did_you_mean, fault
 from specc.language import syntax
 from specc.language.build.apply import apply_stage, call
 from specc.language.build.arithmetic import arithmetic, logical, matmul, negate
+from specc.language.build.declarations import no_state
 from specc.language.build.dispatch import evaluate, rule
 from specc.language.build.frame import Frame, unbound
-from specc.language.build.tensors import op
+from specc.language.build.names import undefined
+from specc.language.build.tensors import op, unguarded
 from specc.language.build.values import (
     POISON,
     Instance,
@@ -89,36 +91,23 @@ def lookup(frame: Frame, name: str, span: Span) -> Value:
     found = frame.home.lookup(frame, name, span)
     if found is not None:
         return found
-    raise fault(
-        "N001",
-        f"`{name}` is not defined",
-        span,
-        help=did_you_mean(name, _names_in_sight(frame)) or _foreign(name),
-    )
+    scope = frame.values.get(f"{name} scope")
+    if scope is POISON:
+        raise Poisoned
+    if scope is not None:
+        raise fault(
+            "N001",
+            f"`{name}` names a scope, not a value",
+            span,
+            help=f"`{name} = Linear(64)` builds a layer that can be applied by its name",
+        )
+    raise undefined(name, span, _names_in_sight(frame), frame.home)
 
 
 def _names_in_sight(frame: Frame) -> Iterator[str]:
-    yield from frame.values
+    yield from (name for name in frame.values if name.isidentifier())
     yield from frame.axes.bound
     yield from frame.home.names()
-
-
-_FOREIGN = {
-    "True": "`true`",
-    "False": "`false`",
-    "None": "`none`",
-    "len": "`size(x, axis = 0)`",
-    "torch": "functions are called by their bare names: `exp(x)`",
-    "np": "functions are called by their bare names: `exp(x)`",
-    "self": "a layer's own names are written bare",
-    "dim": "`axis`",
-    "nll_loss": "`cross_entropy(logits, label)`",
-    "Dense": "`Linear`",
-}
-
-
-def _foreign(name: str) -> str:
-    return f"here it is {_FOREIGN[name]}" if name in _FOREIGN else ""
 
 
 def _primed(frame: Frame, expression: syntax.Name) -> Value:
@@ -127,12 +116,9 @@ def _primed(frame: Frame, expression: syntax.Name) -> Value:
         return frame.values[f"{name}'"]
     if name in frame.state_paths:
         return frame.current[frame.state_paths[name]]
-    raise fault(
-        "N006",
-        f"`{name}'` is the next value of a state, and `{name}` is not one",
-        expression.span,
-        help=did_you_mean(name, frame.state_paths) or f"declare it: `state {name}: float[...] = 0`",
-    )
+    if name in frame.broken:
+        raise Poisoned
+    raise no_state(name, expression.span, frame.state_paths)
 
 
 @rule(syntax.Unary)
@@ -183,12 +169,7 @@ def _apply_binary(frame: Frame, at: syntax.Binary, left: Value, right: Value) ->
         return (left is right) == (at.operator == "==")
     for value, side in ((left, at.left), (right, at.right)):
         if value is None:
-            raise fault(
-                "T009",
-                f"`{side.span.text}` may be none, and is used unguarded",
-                (side.span, "none here"),
-                help=f"decide first: `... if {side.span.text} == none else ...`",
-            )
+            raise unguarded(side.span)
     return arithmetic(frame, at.operator, left, right, at.span, at.left.span, at.right.span)
 
 
@@ -256,6 +237,8 @@ def _has(value: Value, name: str) -> bool:
 
 def field_of(frame: Frame, value: Value, name: str, at: syntax.Attribute) -> Value:
     """value.name: a record's field, a layer's parameter, an imported item, an element."""
+    if value is POISON:
+        raise Poisoned
     if isinstance(value, Record):
         if name in value.fields:
             return value.fields[name]
@@ -292,6 +275,10 @@ def field_of(frame: Frame, value: Value, name: str, at: syntax.Attribute) -> Val
     if isinstance(value, Tensor) and name in ("shape", "T"):
         advice = {"shape": "`size(x, axis = ...)`", "T": '`rearrange(x, "a b -> b a")`'}[name]
         raise fault("N004", f"a tensor has no `{name}`", at.at, help=f"here it is {advice}")
+    if isinstance(value, Tensor):
+        help = f"a function stands before its argument: `{name}(x)`, or `x -> {name}`"
+        known = frame.home.lookup(frame, name, at.at) is not None
+        raise fault("N004", f"a tensor has no `{name}`", at.at, help=help if known else "")
     raise _no_field(value, name, at, ())
 
 

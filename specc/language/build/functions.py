@@ -12,6 +12,7 @@ from specc.language.build.arguments import Given, assign, check_hyper, missing
 from specc.language.build.axis_arguments import axis_argument
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Frame, applied_at, failed_body
+from specc.language.build.names import no_result
 from specc.language.build.shapes import TENSOR_DTYPES, match
 from specc.language.build.statements import run
 from specc.language.build.tensors import cast, lift
@@ -217,12 +218,7 @@ def _run_function(inner: Frame, item: Item, span: Span) -> list[Value]:
     if inner.returned is None:
         if not inner.failed:
             with inner.statement():
-                raise fault(
-                    "M002",
-                    f"`{item.name}` gives no result",
-                    definition.at,
-                    help="end it with `return ...`",
-                )
+                raise no_result(definition)
         return []
     return inner.returned
 

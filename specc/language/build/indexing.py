@@ -9,7 +9,7 @@ from specc.ir import Extent, Size
 from specc.language import syntax
 from specc.language.build.dispatch import evaluate, rule
 from specc.language.build.frame import Frame
-from specc.language.build.tensors import lift, op
+from specc.language.build.tensors import lift, op, unguarded
 from specc.language.build.values import Label, Several, Tensor, Value, describe
 
 
@@ -19,11 +19,7 @@ def _index(frame: Frame, expression: syntax.Index, naming: str | None) -> Value:
     if isinstance(value, (list, str, Several)):
         return _index_list(frame, value, expression)
     if value is None:
-        raise fault(
-            "T009",
-            f"`{expression.value.span.text}` may be none, and is used unguarded",
-            expression.value.span,
-        )
+        raise unguarded(expression.value.span)
     tensor = lift(value, expression.value.span)
     items = list(expression.items)
     dots = [i for i, item in enumerate(items) if isinstance(item, syntax.Ellipsis)]

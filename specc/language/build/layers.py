@@ -12,6 +12,7 @@ from specc.language.build.arguments import Given, assign, check_hyper, missing
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Frame, applied_at, failed_body
 from specc.language.build.functions import remember
+from specc.language.build.names import no_result
 from specc.language.build.shapes import match
 from specc.language.build.statements import run
 from specc.language.build.tensors import lift
@@ -254,12 +255,7 @@ def layer_results(inner: Frame, item: Item) -> tuple[list[Value], tuple[str, ...
     if inner.returned is None:
         if not inner.failed:
             with inner.statement():
-                raise fault(
-                    "M002",
-                    f"`{item.name}` gives no result",
-                    item.definition.at,
-                    help="end it with `return ...`",
-                )
+                raise no_result(item.definition)
         return [], ()
     results = list(inner.returned)
     if inner.given_states:

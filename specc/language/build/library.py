@@ -29,6 +29,7 @@ from specc.language.parse import parse
 from specc.limits import IMPORTS, SOURCE_BYTES
 
 STD = Path(__file__).parents[2] / "std"
+_OPEN = object()  # a constant that is being evaluated
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +46,9 @@ class Home:
         default_factory=dict[str, "tuple[Home, str | None]"]
     )
     constants: dict[str, Value] = field(default_factory=dict[str, Value])
+    reached: dict[str, Home] = field(default_factory=dict[str, "Home"])  # by the path as written
+    places: dict[str, Span] = field(default_factory=dict[str, Span])  # where each was defined
+    unknown: set[str] = field(default_factory=set[str])  # names that a faulty import would bring
     module: syntax.Module | None = None
 
     def lookup(self, frame: Frame, name: str, span: Span) -> Value:
@@ -57,6 +61,8 @@ class Home:
         if name in self.imported:
             home, inner = self.imported[name]
             return Namespace(home) if inner is None else home.lookup(frame, inner, span)
+        if name in self.unknown:
+            return POISON
         if self.key != "std":
             found = self.library.std.lookup(frame, name, span)
             if found is not None:
@@ -69,6 +75,18 @@ class Home:
     def is_constant(self, name: str) -> bool:
         return isinstance(self.items.get(name), syntax.Binding)
 
+    def knows(self, name: str) -> bool:
+        """Whether `lookup` would find the name; reads and evaluates nothing."""
+        own = name in self.items or name in self.imported or name in self.unknown
+        return own or name in self.library.std.index or name in builtins
+
+    def holder(self, name: str) -> str:
+        """The file, as this one's imports write it, that has an item of that name."""
+        for file, other in self.reached.items():
+            if name in other.items:
+                return file
+        return ""
+
     def names(self) -> Iterator[str]:
         yield from self.items
         yield from self.imported
@@ -78,10 +96,18 @@ class Home:
     def _constant(self, frame: Frame, name: str, item: syntax.Binding) -> Value:
         """A file's own `name = expression`, evaluated at its first use."""
         if name not in self.constants:
-            self.constants[name] = POISON
+            self.constants[name] = _OPEN
             inner = Frame(frame.builder, "file", name, self, frame.training, frame.depth + 1)
+            value = POISON
             with inner.statement():
-                self.constants[name] = evaluate(inner, item.value)
+                value = evaluate(inner, item.value)
+            self.constants[name] = value
+        if self.constants[name] is _OPEN:
+            raise fault(
+                "N007",
+                f"the value of `{name}` depends on itself",
+                item.targets[0].span,
+            )
         return self.constants[name]
 
     def training_column(self, frame: Frame, name: str, at: syntax.Attribute) -> Value:
@@ -161,35 +187,40 @@ class Library:
             target = item.targets[0]
             name, span = target.name, target.span
             if len(item.targets) > 1 or target.primed:
+                home.unknown.update(each.name for each in item.targets)
                 self.report.add(
                     Diagnostic(
-                        "N006",
-                        "a file's own names are plain: `name = expression`",
+                        "N009",
+                        "outside of blocks a line binds one plain name",
                         labels(item.span),
+                        expected="name = expression",
                     )
                 )
                 return
-        if not name:
-            return
-        if name in home.items:
-            first = home.items[name]
-            at = first.at if isinstance(first, syntax.Definition) else first.targets[0].span
+        if name and self._first(home, name, span):
+            home.items[name] = item
+
+    def _first(self, home: Home, name: str, span: Span) -> bool:
+        """Whether a file defines that name for the first time; else it is a fault."""
+        first = home.places.setdefault(name, span)
+        if first is not span:
             self.report.add(
                 Diagnostic(
                     "N002",
                     f"`{name}` is defined twice",
-                    (Label(span, "defined here again"), Label(at, "defined here first")),
+                    (Label(span, "defined here again"), Label(first, "defined here first")),
                 )
             )
-            return
-        home.items[name] = item
+        return first is span
 
     def _import(self, home: Home, item: syntax.Import, chain: tuple[Path, ...]) -> None:
         try:
             other, path = self._reach(home, item, chain)
         except SpecError as error:
             self.report.extend(error.diagnostics)
+            home.unknown.update(item.names or (Path(item.path).stem,))
             return
+        home.reached[item.path] = other
         if not item.names:
             stem = path.stem
             if not stem.isidentifier():
@@ -202,22 +233,31 @@ class Library:
                     )
                 )
                 return
-            home.imported[stem] = (other, None)
+            if self._first(home, stem, item.at):
+                home.imported[stem] = (other, None)
         for name in item.names:
+            span = _name_in(item, name)
             if other.own(name) is None:
+                home.unknown.add(name)
                 self.report.add(
                     Diagnostic(
                         "N001",
                         f"`{item.path}` has no `{name}`",
-                        labels(item.span),
+                        labels(span),
                         help=did_you_mean(name, other.items),
                     )
                 )
-            home.imported[name] = (other, name)
+            elif self._first(home, name, span):
+                home.imported[name] = (other, name)
 
     def _reach(self, home: Home, item: syntax.Import, chain: tuple[Path, ...]) -> tuple[Home, Path]:
         if home.folder is None:
-            raise fault("I001", "a text without a file imports nothing", item.at)
+            raise fault(
+                "I006",
+                "a text that stands in no file imports nothing",
+                item.at,
+                help="load it from a file, whose folder says where to look",
+            )
         written = Path(item.path)
         if written.is_absolute() or ".." in written.parts or "\\" in item.path or "\0" in item.path:
             raise fault(
@@ -227,7 +267,10 @@ class Library:
                 expected="a relative path without `..`",
                 found=item.path,
             )
-        path = (home.folder / written).resolve()
+        try:
+            path = (home.folder / written).resolve()
+        except (OSError, RuntimeError) as error:  # a link that leads to itself
+            raise fault("I004", f"`{item.path}` can't be read: {error}", item.at) from None
         if not path.is_relative_to(home.folder.resolve()):
             raise fault(
                 "I002",
@@ -241,14 +284,15 @@ class Library:
             return self.homes[path], path
         if len(self.homes) >= IMPORTS.value:
             raise fault(IMPORTS.code, f"more than {IMPORTS.value} {IMPORTS.what}", item.at)
-        source = read(path, item.path, item.at)
-        base = chain[0].parent if chain else home.folder
-        shown = (
-            str(path.relative_to(base.resolve()))
-            if path.is_relative_to(base.resolve())
-            else path.name
-        )
-        return self.open(Source(shown, source), path.parent, (*chain, path)), path
+        source = Source(str(Path(home.key).parent / written), read(path, item.path, item.at))
+        return self.open(source, path.parent, (*chain, path)), path
+
+
+def _name_in(item: syntax.Import, name: str) -> Span:
+    """Where an imported name stands."""
+    source, end = item.span.source, item.at.end
+    found = re.compile(rf"\b{re.escape(name)}\b").search(source.text, end, item.span.end)
+    return item.span if found is None else Span(source, *found.span())
 
 
 def read(path: Path, shown: str, at: Span | None = None) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
-from specc.diagnostics import Span, did_you_mean, fault
+from specc.diagnostics import Report, Span, SpecError, did_you_mean, fault
 from specc.ir import Graph, Origin, Output, Type, make_input, origin, toposort
 from specc.ir.model import (
     Optimizer,
     Penalty,
     Plateau,
+    Train,
     Update,
     Variable,
 )
@@ -18,14 +20,16 @@ from specc.language import syntax
 from specc.language.build.apply import apply, as_graph
 from specc.language.build.arguments import Given, assign, given
 from specc.language.build.blocks import Block, plain_numbers, watched
+from specc.language.build.declarations import name_at
 from specc.language.build.dispatch import evaluate
 from specc.language.build.functions import FUNCTIONS
 from specc.language.build.layers import bind_hypers
 from specc.language.build.models import globs
+from specc.language.build.names import no_theta
 from specc.language.build.shapes import match, static_int
 from specc.language.build.statements import run
 from specc.language.build.tensors import cast, lift
-from specc.language.build.values import Item, Tensor, Value, describe, is_number
+from specc.language.build.values import Item, Poisoned, Tensor, Value, describe, is_number
 
 
 def _factors(expression: syntax.Expression) -> Iterator[syntax.Expression]:
@@ -182,6 +186,7 @@ def _update(
     span: Span,
 ) -> Update:
     """An optimizer's body for one type of parameter."""
+    before = len(block.builder.report.diagnostics)
     frame = block.frame.inner("optimizer", item.name, item.home, span)
     frame.trail = (span,)
     inputs = {
@@ -216,20 +221,19 @@ def _update(
                     or not isinstance(value, Tensor)
                     or entry.name not in ("theta", "grad")
                 ):
-                    raise fault("M008", "an optimizer's inputs are `theta` and `grad`", entry.span)
+                    raise fault(
+                        "M008", "an optimizer's inputs are `theta` and `grad`", name_at(entry)
+                    )
                 frame.values[entry.name] = match(
                     frame, entry.type, value, span, f"`{entry.name}` of `{item.name}`"
                 )
                 frame.axes.settle()
     run(frame, item.definition.body)
-    block.builder.report.raise_errors()
+    _raise_since(before, block.builder.report)
+    if frame.failed:
+        raise Poisoned
     if "theta'" not in frame.values:
-        raise fault(
-            "M002",
-            f"`{item.name}` doesn't say what `theta'` is",
-            item.definition.at,
-            help="`theta' = theta - lr * grad`",
-        )
+        raise no_theta(item.definition)
     states: list[Variable] = []
     moments: list[Any] = []
     made = [Output("theta", "theta", frame.values["theta'"].node)]
@@ -250,6 +254,33 @@ def _update(
     )
     graph = _with_inputs(graph, {id(node): moment for node, moment in moments})
     return Update(graph, tuple(states), _elementwise(graph))
+
+
+def _raise_since(before: int, report: Report) -> None:
+    """A body's faults leave the report: whoever asked for the body tells them."""
+    errors = [each for each in report.diagnostics[before:] if each.severity == "error"]
+    if errors:
+        report.take_back(errors)
+        raise SpecError(errors)
+
+
+def try_updates(train: Train) -> None:
+    """Builds each optimizer for one parameter of each rank: its faults are told before a run."""
+    rest = next((each for each in train.optimizers if not each.on), None)
+    tried: set[tuple[int, int]] = set()
+    for variable in train.model.parameters:
+        own = (each for each in train.optimizers if each.on and reaches(each.on, variable.name))
+        optimizer = next(own, rest)
+        if optimizer is None or reaches(train.freeze, variable.name):
+            continue
+        key = (id(optimizer), variable.type.rank)
+        if key not in tried:
+            tried.add(key)
+            optimizer.update(variable.type)
+
+
+def reaches(globs: Sequence[str], name: str) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs)
 
 
 def _with_inputs(graph: Graph, new: dict[int, Any]) -> Graph:

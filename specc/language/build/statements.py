@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from specc.diagnostics import Span, did_you_mean, fault
+from specc.diagnostics import Span, fault
 from specc.ir import Origin, origin
 from specc.language import syntax
-from specc.language.build.arguments import KINDS, check_hyper
+from specc.language.build.arguments import check_hyper
 from specc.language.build.declarations import apply_init, assign_state, declare
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Frame
+from specc.language.build.names import no_place
 from specc.language.build.shapes import TENSOR_DTYPES, declared_type, match
 from specc.language.build.tensors import broadcast, cast, lift
 from specc.language.build.values import (
@@ -25,6 +26,7 @@ from specc.language.build.values import (
     Value,
     describe,
 )
+from specc.language.build.walk import walk
 
 
 def run(frame: Frame, statements: Sequence[syntax.Statement]) -> None:
@@ -75,11 +77,24 @@ def bind(frame: Frame, statement: syntax.Binding) -> None:
     if not done:
         if _skips(frame) and len(frame.builder.report.diagnostics) == 0:
             frame.failed = failed
-        for target in statement.targets:
-            name = f"{target.name}'" if target.primed else target.name
-            frame.values.setdefault(name, POISON)
-            if not target.primed:
+        poison(frame, statement)
+
+
+def poison(frame: Frame, parts: Any) -> None:
+    """What a faulty statement would have bound is unknown: that is no fault where it is used."""
+    for part in walk(parts):
+        if isinstance(part, syntax.Target):
+            name = f"{part.name}'" if part.primed else part.name
+            if not part.primed or name not in frame.values:
                 frame.values[name] = POISON
+        elif isinstance(part, syntax.Declaration):
+            for entry in part.entries:
+                frame.values.setdefault(entry.name, POISON)
+                if part.kind == "state" and entry.name not in frame.state_paths:
+                    frame.broken.add(entry.name)
+        elif isinstance(part, syntax.Pipe) and part.scope is not None:
+            first = part.scope.text.split(".")[0]
+            frame.values.setdefault(f"{first} scope", POISON)
 
 
 def _bind(frame: Frame, statement: syntax.Binding) -> None:
@@ -197,17 +212,12 @@ def _names_known(frame: Frame, type: syntax.TypeExpression) -> bool:
     return True
 
 
-# ── states ───────────────────────────────────────────────────────────────────────────────────────
-
-
-# ── declarations ─────────────────────────────────────────────────────────────────────────────────
-
-
 # ── decisions and repetition ─────────────────────────────────────────────────────────────────────
 def decide(frame: Frame, statement: syntax.If) -> None:
     from specc.language.build.expressions import condition
 
     link = statement
+    decided = False
     taken: tuple[syntax.Statement, ...] = ()
     with frame.statement():
         while True:  # an else-if chain, walked rather than descended
@@ -220,6 +230,9 @@ def decide(frame: Frame, statement: syntax.If) -> None:
                 continue
             taken = rest
             break
+        decided = True
+    if not decided:
+        poison(frame, (statement.body, statement.otherwise))
     for each in taken:
         if (
             isinstance(each, syntax.Declaration)
@@ -241,6 +254,7 @@ def repeat(frame: Frame, statement: syntax.Repeat) -> None:
     from specc.language.build.expressions import rounds
 
     outer = frame.prefix
+    done = False
     with frame.statement():
         names = (statement.name,) if statement.name else ("",)
         iterable = statement.iterable
@@ -266,6 +280,9 @@ def repeat(frame: Frame, statement: syntax.Repeat) -> None:
             frame.prefix = outer
             if len(frame.builder.report.diagnostics) > before or frame.returned is not None:
                 break  # the next rounds would say it again
+        done = True
+    if not done:
+        poison(frame, statement.body)
     frame.prefix = outer
 
 
@@ -319,12 +336,7 @@ def clause(frame: Frame, statement: syntax.Clause) -> None:
         for argument in statement.arguments:
             frame.outputs["average"] = evaluate(frame, argument.value)
     else:
-        near = did_you_mean(
-            keyword, ["output", "loss", "metric", "input", "param", "state", *KINDS]
-        )
-        raise fault(
-            "M008", f"`{keyword}` has no meaning in a {frame.kind}", statement.span, help=near
-        )
+        raise no_place(keyword, frame.kind, statement.span)
 
 
 def scalar(value: Tensor, span: Span, what: str) -> Tensor:

@@ -15,15 +15,21 @@ from specc.ir.model import (
     Train,
 )
 from specc.language import syntax
-from specc.language.build.blocks import CLAUSES, Block, plain_numbers, watched
+from specc.language.build.blocks import Block, plain_numbers, watched
 from specc.language.build.dispatch import evaluate
 from specc.language.build.models import globs
-from specc.language.build.optimizers import optimizers, penalties, plateaus, schedule
+from specc.language.build.names import CLAUSES
+from specc.language.build.optimizers import (
+    optimizers,
+    penalties,
+    plateaus,
+    schedule,
+    try_updates,
+)
 from specc.language.build.shapes import static_int
 from specc.language.build.values import Item, Value, describe
 
 
-# ── simple clauses ───────────────────────────────────────────────────────────────────────────────
 def _model(block: Block) -> Model | None:
     clauses = block.clauses("model")
     if clauses:
@@ -155,12 +161,6 @@ def _freeze(block: Block) -> tuple[str, ...]:
     return tuple(made)
 
 
-# ── schedules ────────────────────────────────────────────────────────────────────────────────────
-
-
-# ── optimizers and penalties ─────────────────────────────────────────────────────────────────────
-
-
 _RULES: dict[str, Callable[[Block], Any]] = {
     "model": _model,
     "data": _data,
@@ -178,9 +178,6 @@ _RULES: dict[str, Callable[[Block], Any]] = {
     "stop": _stop,
     "keep": _keep,
 }
-
-
-# ── expect ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def build_train(block: Block) -> Train | None:
@@ -209,4 +206,7 @@ def build_train(block: Block) -> Train | None:
             made[name] = rule(block)
     if frame.failed or made.get("model") is None:
         return None
-    return Train(name=block.definition.name or "train", span=block.definition.at, **made)
+    train = Train(name=block.definition.name or "train", span=block.definition.at, **made)
+    with frame.statement():
+        try_updates(train)
+    return None if frame.failed else train
