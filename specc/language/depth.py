@@ -11,7 +11,7 @@ from specc import limits
 from specc.diagnostics import Diagnostic, Report, Source, Span, labels
 from specc.language.layout import Tokens
 from specc.language.node import Node
-from specc.language.syntax import Module
+from specc.language.syntax import Argument, Expression, Module, Slice
 
 CLOSING = {")": "(", "]": "[", "}": "{"}
 
@@ -51,18 +51,24 @@ def nested_too_deeply(source: Source, tokens: Tokens, report: Report) -> bool:
 def grown_too_deep(module: Module, report: Report) -> None:
     """Reports each statement in which operators and applications nest beyond the limit."""
     limit = limits.EXPRESSION
-    waiting: list[tuple[Node, int]] = [(module, 0)]
+    waiting: list[tuple[Node, int, Span]] = [(module, 0, module.span)]
     while waiting:
-        node, depth = waiting.pop()
+        node, depth, place = waiting.pop()
+        if isinstance(node, Expression | Argument | Slice):
+            if depth == 0:
+                place = node.span
+            depth += 1
+        else:
+            depth = 0
         if depth > limit.value:
             message = f"an expression of more than {limit.value} parts within one another"
             help = "give a part of it a name, or use `repeat` or `sum`"
-            report.add(Diagnostic(limit.code, message, labels(getattr(node, "span")), help=help))
+            report.add(Diagnostic(limit.code, message, labels(place), help=help))
             return
         for name in type(node).__match_args__:
             value = getattr(node, name)
             if isinstance(value, Node):
-                waiting.append((value, depth + 1))
+                waiting.append((value, depth, place))
             elif isinstance(value, tuple):
                 parts = cast("tuple[object, ...]", value)
-                waiting += [(each, depth + 1) for each in parts if isinstance(each, Node)]
+                waiting += [(each, depth, place) for each in parts if isinstance(each, Node)]

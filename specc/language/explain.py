@@ -21,6 +21,8 @@ ONLY_ITEMS = frozenset(
     {"import", "expect", "language", "function", "activation", "init", "layer", "cell"}
 )
 DEFINED = frozenset({"loss", "metric", "schedule", "optimizer", "model", "data", "train"})
+OPERATORS = COMPARISONS | frozenset("or and + - * / // % @ ^".split())
+BLOCKS = frozenset({"layer", "cell", "model", "optimizer", "data", "train"})
 # The order in which what could stand there is told, and how.
 PHRASES = {
     "NUMBER": "an expression",
@@ -57,6 +59,7 @@ class _Fault:
     def diagnostic(self) -> Diagnostic:
         rules = (
             self._misplaced_statement,
+            self._unfinished_line,
             self._chained_comparison,
             self._binding_of_no_name,
             self._colon_block,
@@ -147,7 +150,7 @@ class _Fault:
         if kind == "NEWLINE" and self._accepts("{"):
             place = self._place(self.at - 1)
             message = f"`{self._text(self.begin)}` lacks its block in braces"
-            if self._accepts("="):
+            if self._accepts("=") and self.first not in BLOCKS:
                 message = f"`{self._text(self.begin)}` lacks `= ...`, or a block in braces"
             return Diagnostic("S019", message, labels(place), help="a block is `{ ... }`")
         return None
@@ -156,10 +159,25 @@ class _Fault:
         at = self.at if self.kind == "DOC" else self.at - 1
         message = "this doc describes nothing"
         help = (
-            "a doc stands directly before an item, a binding, a declaration or a clause; "
+            "a doc stands directly before an item, a binding, a declaration or a clause;\n"
             "the file's own is its first, with a blank line after"
         )
         return Diagnostic("S017", message, labels(self._place(at)), help=help)
+
+    def _unfinished_line(self) -> Diagnostic | None:
+        """`x = a +`, and the next statement is taken for the rest."""
+        first = self.at - 1  # of the line, the one before what can't follow it
+        text = self.parser.source.text
+        if first <= self.begin or self.tokens.kinds[first - 1] not in CONTINUES:
+            return None
+        if "\n" not in text[self.tokens.ends[first - 1] : self.tokens.starts[first]]:
+            return None
+        if self.kind not in STARTS | {"=", ":"} or self._in_brackets():
+            return None
+        sign = self.tokens.kinds[first - 1]
+        rest = (self._place(first), "so this line is taken for its rest")
+        places = labels(self._place(first - 1), rest)
+        return Diagnostic("S001", f"nothing follows this `{sign}` on its line", places)
 
     def _chained_comparison(self) -> Diagnostic | None:
         if self.kind not in COMPARISONS or not self._accepts("and"):
@@ -211,6 +229,9 @@ class _Fault:
             return Diagnostic("S018", "no stage follows this `->`", labels(place), help=help)
         if self.before == "->":
             return self._say("S018", f"{self._found()} is no stage of a pipeline", help=help)
+        if self.kind in OPERATORS and self._accepts("->") and not self._accepts(self.kind):
+            help = "put the pipeline in parentheses: `(x -> f) + y`"
+            return self._say("S018", f"`{self.kind}` can't follow a stage of a pipeline", help=help)
         if self.kind == "[" and self._accepts("as") and self._accepts("->"):
             return self._say("S018", "a stage of a pipeline can't be indexed", help=help)
         return None

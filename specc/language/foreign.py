@@ -31,6 +31,11 @@ CHARACTERS = {
     "~": ("not", "write `not`; it works on bool tensors too"),
     "!": ("not", "write `not`"),
 }
+# What stands in copied texts for a sign of the language.
+LOOKALIKES = {
+    "–": "-", "—": "-", "−": "-", "×": "*", "·": "*", "÷": "/", "≤": "<=", "≥": ">=", "≠": "!=",
+    "→": "->",
+}  # fmt: skip
 LITERALS = {"True": "true", "False": "false", "None": "none"}
 # A word at a statement's beginning, with another word after it.
 BEGINNINGS = {
@@ -46,7 +51,7 @@ BEGINNINGS = {
     "while": ("if", "a model's loops are `repeat n { ... }`: their rounds are known when compiled"),
 }
 
-_quoted = re.compile(r"'[^'\n]*'")
+_quoted = re.compile(r"'[^'\n]*'|[“”„][^“”\n]*[“”]")
 _word = re.compile(r"\w*")
 
 
@@ -63,10 +68,10 @@ def respelt(source: Source, tokens: Tokens, report: Report) -> str:
             message = "no `;` ends a statement"
             report.add(Diagnostic("S004", message, labels(place), help=help))
             made[start] = "\n"
-        elif value == "'" and (quoted := _quoted.match(source.text, start)):
+        elif value in "'“”„" and (quoted := _quoted.match(source.text, start)):
             end = quoted.end()
             help = f'"{source.text[start + 1 : end - 1]}"'
-            message = "a text stands in double quotes"
+            message = "a text stands in plain double quotes"
             place = Span(source, start, end)
             report.add(Diagnostic("S006", message, labels(place), help=help))
             made[start] = made[end - 1] = '"'
@@ -143,8 +148,19 @@ class _Mender:
                 self._skip(end)
             else:
                 self._replace(meaning, end)
+        elif character in LOOKALIKES:
+            meaning = LOOKALIKES[character]
+            message = f"`{character}` has no meaning here"
+            self._say("S013", message, start, start + 1, f"write `{meaning}`")
+            self._replace(meaning, start + 1)
         elif character == '"':
             self._open_text(start)
+        elif len(character) > 1:
+            end = old.ends[at]
+            help = "a name has letters, digits and `_`; a power is written `x^2`"
+            self._say("S013", f"`{character}` is no name", start, end, help)
+            self.new.add("NAME", character, start, end)
+            self._skip(end)
         else:
             help = ""
             if character == "\\":

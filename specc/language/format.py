@@ -152,6 +152,8 @@ class _Page:
         self.doc(item.doc, 0)
         head: list[Text] = [f"{item.kind} {item.name}" if item.name else item.kind]
         if item.parameters is not None:
+            # `data(...` would be a call.
+            head.append("" if item.name else " ")
             head.append(_bracketed("(", [_parameter(each) for each in item.parameters], ")"))
         if item.expression is not None:
             self.line([*head, " = ", _expression(item.expression)], 0, remark=item.remark)

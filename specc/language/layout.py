@@ -24,6 +24,8 @@ CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")  # no text has these: edit
 # What follows a word that is a name although it looks like a keyword.
 _after_a_name = re.compile(r"[(\[.]|[ \t\r]*(?:=(?!=)|,|:|\.(?!\d))|(?:\s|#[^\n]*\n)*->")
 
+_element_type = re.compile(r"[ \t]+(?!(?:if|else|and|or|as|in|for|not)\b)[^\W\d]")
+
 
 class Tokens:
     """Parallel lists: token i has a kind, a value, and its place [start, end) in the text.
@@ -63,15 +65,19 @@ class Layout:
         self._reserved |= dict.fromkeys(FOREIGN_LITERALS, "WRONG")
         self._soft = frozenset(tables.soft) - INNER
 
-    def tokens(self, text: str, start: int, end: int, closed: Mapping[int, str] = {}) -> Tokens:
-        """The tokens of text[start:end]; `closed` has brackets to supply before certain places."""
+    def tokens(
+        self, text: str, start: int, end: int, closed: Mapping[int, str] = {}, fresh: bool = True
+    ) -> Tokens:
+        """The tokens of text[start:end]; `fresh` says that a statement can begin there.
+
+        `closed` has brackets to supply before certain places.
+        """
         lines = _Lines(text)
         tokens = lines.tokens
-        add, kinds = tokens.add, tokens.kinds
+        add = tokens.add
         reserved, soft = self._reserved, self._soft
         ascii_only = text.isascii()
         gap: list[tuple[str, int, int]] = []  # the newlines and comments since the last token
-        fresh = True  # the next token begins a statement
         last = ""
         for match in self._scan(text, start, end):
             kind = match.lastgroup
@@ -88,6 +94,8 @@ class Layout:
             elif kind == "NAME" or kind == "PRIMED":
                 if not ascii_only:
                     value = unicodedata.normalize("NFC", value)
+                    if not value.rstrip("'").isidentifier():
+                        kind = "WRONG"
                 kind = reserved.get(value, kind)
             if gap and kind == "->":
                 value = lines.broken_arrow(gap)
@@ -102,7 +110,7 @@ class Layout:
                         kind = value
                 elif last in OPERANDS and (value == "on" or value == "import"):
                     kind = value
-                elif last == ":" and value == "list" and text[stop : stop + 1] in " \t":
+                elif last == ":" and value == "list" and _element_type.match(text, stop, end):
                     kind = value
             elif kind == "(" or kind == "[":
                 lines.brackets += 1
@@ -120,8 +128,6 @@ class Layout:
             last = kind
         lines.close(closed.get(end, ""), end)
         lines.cross(gap, END, end)
-        if kinds and lines.brackets == 0:
-            assert kinds[-1] in ("NEWLINE", "COMMENT", "{"), kinds[-5:]
         add(END, "", end, end)
         return tokens
 

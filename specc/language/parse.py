@@ -41,10 +41,28 @@ def grammar() -> Grammar:
     return Grammar()
 
 
+class Faults(Report):
+    """The faults of one file, as many as anyone reads."""
+
+    @property
+    def full(self) -> bool:
+        return len(self.diagnostics) >= limits.ERRORS.value
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        if not self.full:
+            super().add(diagnostic)
+
+    def say_if_full(self) -> None:
+        if self.full:
+            last = max(self.diagnostics, key=lambda each: each.labels[0].span.start)
+            message = f"{limits.ERRORS.value} faults so far: the rest of the file was not looked at"
+            super().add(Diagnostic(limits.ERRORS.code, message, last.labels[:1]))
+
+
 class Parser:
     """One parse: a stack of states, with each part's value and where it begins."""
 
-    def __init__(self, source: Source, report: Report, start: str) -> None:
+    def __init__(self, source: Source, report: Faults, start: str) -> None:
         self.source = source
         self.report = report
         self.grammar = grammar()
@@ -112,7 +130,7 @@ class Parser:
 
     def _hole(self, start: int, end: int) -> Expression:
         """The expression in a template's braces."""
-        tokens = grammar().layout.tokens(self.source.text, start, end)
+        tokens = self.grammar.layout.tokens(self.source.text, start, end, fresh=False)
         inner = Parser(self.source, self.report, "hole")
         at = inner.run(tokens)
         if at < 0:
@@ -129,16 +147,17 @@ def parse(source: Source, report: Report | None = None) -> Module:
 
     With a report the faults are added to that instead, and the tree lacks what could not be read.
     """
-    own = Report()
+    own = Faults()
     module = _parse(source, own)
+    own.say_if_full()
     if report is None:
         own.raise_errors()
     else:
-        report.extend(own.diagnostics)
+        report.extend(sorted(own.diagnostics, key=lambda each: each.labels[0].span.start))
     return module
 
 
-def _parse(source: Source, report: Report) -> Module:
+def _parse(source: Source, report: Faults) -> Module:
     text = source.text
     size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
     limit = limits.SOURCE_BYTES

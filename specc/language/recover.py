@@ -1,20 +1,21 @@
 """Reads on after a fault, so that one run reports every fault of a file.
 
 Runs only on files that the parser has refused. A statement that can't be read is left out; a block
-whose header can't be read is read as if it belonged to an `if`.
+whose header can't be read is read as if it belonged to an `if`, or to an item without a name.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from specc import limits
 from specc.diagnostics import Diagnostic, Span, labels
 from specc.language.automaton import END
 from specc.language.brackets import balanced, unclosed
 from specc.language.explain import explain
 from specc.language.foreign import described, put_right, respelt
-from specc.language.layout import CONTROL, Tokens
+from specc.language.layout import CONTINUES, CONTROL, Tokens
+
+WITHIN = CONTINUES | {"(", "["}  # after one of these no block begins
 
 if TYPE_CHECKING:
     from specc.language.parse import Parser
@@ -35,8 +36,8 @@ def recover(parser: Parser, tokens: Tokens) -> None:
     while at >= 0:
         fault = explain(parser, tokens, at)
         report.add(fault)
-        if len(report.diagnostics) >= limits.ERRORS.value:
-            _give_up(parser, tokens, at)
+        if report.full:
+            _give_up(parser, tokens)
             return
         if fault.code == "S019":
             at = _past_indented(parser, tokens, at)
@@ -47,19 +48,18 @@ def _resume(parser: Parser, tokens: Tokens, at: int) -> int:
     """Leaves the present statement out and reads on; where the next fault is, or -1."""
     kinds = tokens.kinds
     stop = at
-    if kinds[at] == "{" and parser.accepts("NUMBER"):  # a dictionary
-        while kinds[stop] not in ("}", END):
-            stop += 1
-        while kinds[stop] not in ("NEWLINE", END):
-            stop += 1
     if at and kinds[at - 1] == "NEWLINE" and kinds[at] not in ("{", "}", END):
         stop += 1  # the fault is the statement's first word
-    while kinds[stop] not in ("NEWLINE", "{", "}", END):
+    while kinds[stop] not in ("NEWLINE", "}", END):
+        if kinds[stop] == "{":
+            if kinds[stop - 1] not in WITHIN:
+                break
+            stop = kinds.index("}", stop)  # of a dictionary
         stop += 1
     _to_statement(parser)
     in_body = parser.accepts("}")
     if kinds[stop] == "{":
-        _feed(parser, "if true {" if in_body else "data {")
+        _feed(parser, "if true {" if in_body else "layer NAME {")
         stop += 1
     elif kinds[stop] == "NEWLINE" or (kinds[stop] == "}" and not in_body):
         stop += 1
@@ -100,7 +100,7 @@ def _feed(parser: Parser, words: str) -> None:
     made = Tokens()
     place = parser.starts[-1]
     for word in words.split():
-        made.add(word, "" if word in ("COMMENT", "NEWLINE", "{") else word, place, place)
+        made.add(word, "" if word in ("COMMENT", "NAME", "NEWLINE", "{") else word, place, place)
     made.add("WRONG", "", place, place)
     assert parser.run(made) == len(made.kinds) - 1, words
 
@@ -112,14 +112,12 @@ def _control_characters(parser: Parser) -> None:
         message = f"{described(match.group())} can't stand in a spec"
         help = "it can't be seen in most editors: delete it"
         parser.report.add(Diagnostic("S013", message, labels(place), help=help))
-        if len(parser.report.diagnostics) >= limits.ERRORS.value:
+        if parser.report.full:
             return
 
 
-def _give_up(parser: Parser, tokens: Tokens, at: int) -> None:
-    place = Span(parser.source, tokens.starts[at], tokens.ends[at])
-    message = f"{limits.ERRORS.value} faults so far: the rest of the file was not read"
-    parser.report.add(Diagnostic(limits.ERRORS.code, message, labels(place)))
+def _give_up(parser: Parser, tokens: Tokens) -> None:
+    """Ends the parse where it stands."""
     _to_statement(parser)
     while parser.accepts("}"):
         _feed(parser, "} NEWLINE")

@@ -54,6 +54,7 @@ from specc.language.syntax import (
 )
 
 LITERALS = {"true": True, "false": False, "none": None}
+NAMELESS = ("data", "train")  # a file's only one needs no name
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
 LARGEST = 1.7976931348623157e308
 
@@ -96,7 +97,8 @@ class Transform:
         kept: list[Item] = []
         for item in items:
             if not isinstance(item, _Head):
-                kept.append(item)
+                if not _nameless(item):
+                    kept.append(item)
                 continue
             if not all(isinstance(each, Remark) for each in kept):
                 message = "`language` stands once, before everything else"
@@ -146,7 +148,7 @@ class Transform:
 
     def title(self, start: int, end: int, kind: str, name: str | None) -> tuple[str, str, Span]:
         place = self._span(start if name is None else self.starts[-1], end)
-        if name is None and kind not in ("data", "train"):
+        if name is None and kind not in NAMELESS:
             article = "an" if kind[0] in "aio" else "a"
             self._fault("S009", f"{article} {kind} needs a name", start, end, f"which {kind}?")
         return kind, name or "", place
@@ -332,7 +334,7 @@ class Transform:
         return TypeExpression(name, axes, optional is not None, True, self._span(start, end))
 
     # ── expressions ──────────────────────────────────────────────────────────────────────────────
-    def hole(self, start: int, end: int, value: Expression) -> Expression:
+    def hole(self, start: int, end: int, value: Expression, remark: str) -> Expression:
         return value
 
     def conditional(
@@ -534,10 +536,14 @@ def clean_doc(quoted: str | None) -> str:
     """The text of a doc without its quotes and its common indent."""
     if quoted is None:
         return ""
-    lines = quoted[3:-3].expandtabs(4).strip().splitlines()
-    indents = [len(line) - len(line.lstrip()) for line in lines[1:] if line.strip()]
-    common = min(indents, default=0)
-    return "\n".join([*lines[:1], *(line[common:].rstrip() for line in lines[1:])])
+    first, *lines = quoted[3:-3].replace("\r", "").expandtabs(4).split("\n")
+    common = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
+    return "\n".join([first.strip(), *(line[common:].rstrip() for line in lines)]).strip("\n")
+
+
+def _nameless(item: Item) -> bool:
+    """Whether an item lacks a name that it needs: a fault was reported, and nothing can use it."""
+    return isinstance(item, Definition) and not item.name and item.kind not in NAMELESS
 
 
 def _spaced(items: Sequence[Item]) -> tuple[Item, ...]:
