@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import specc
-from specc.diagnostics import SpecError
-from specc.language import load
+from specc.diagnostics import Source, SpecError
+from specc.language import load, parse
+from specc.language.format import format
 
 FOLDER = Path(__file__).parents[2] / "specs"
 SPECS = sorted(FOLDER.glob("*.nn"))
@@ -34,6 +35,12 @@ def test_its_baseline_stands_beside_its_claim(path: Path) -> None:
     claims = [line for line in path.read_text().splitlines() if line.startswith("expect test.")]
     assert claims
     assert all("#" in line for line in claims)
+
+
+@every
+def test_it_is_as_the_formatter_prints_it(path: Path) -> None:
+    text = path.read_text()
+    assert format(parse(Source(path.name, text))) == text
 
 
 @runs

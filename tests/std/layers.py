@@ -71,6 +71,8 @@ RECORDS: tuple[Record, ...] = (
         lambda x: F.layer_norm(x, (5,), eps=0.1)),
     one("LayerNorm", "x -> LayerNorm() as n", {"x": "float 2 3 5"},
         lambda x, n_weight, n_bias: F.layer_norm(x, (5,), n_weight, n_bias)),
+    one("LayerNorm", "x -> LayerNorm(5, eps = 0.1) as n", {"x": "float 3 5"},
+        lambda x, n_weight, n_bias: F.layer_norm(x, (5,), n_weight, n_bias, 0.1)),
     one("LayerNorm", "x -> LayerNorm(bias = false) as n", {"x": "float 3 5"},
         lambda x, n_weight: F.layer_norm(x, (5,), n_weight)),
 )  # fmt: skip

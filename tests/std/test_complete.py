@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from specc.diagnostics import Source
+from specc.language import parse
+from specc.language.format import format
 from specc.std import index
 from tests.std.records import RECORDS
 from tests.std.test_inits import DRAWN
@@ -26,6 +29,12 @@ def test_every_definition_has_a_doc() -> None:
     for name, entry in index.made().items():
         text = (Path(index.FOLDER) / entry["file"]).read_text()[entry["start"] : entry["end"]]
         assert text.startswith('"""'), f"{name} says nothing about itself"
+
+
+def test_every_file_is_as_the_formatter_prints_it() -> None:
+    for path in sorted(Path(index.FOLDER).glob("*.nn")):
+        text = path.read_text()
+        assert format(parse(Source(path.name, text))) == text, f"`specc fmt` {path}"
 
 
 def test_the_index_is_current() -> None:
