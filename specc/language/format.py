@@ -141,7 +141,7 @@ class _Page:
         elif isinstance(item, Import):
             names: list[Text] = [*item.names]
             head = f"from {quote(item.path)} import " if names else f"import {quote(item.path)}"
-            self.line([head, Group(Nest(join(names)))], 0, remark=item.remark)
+            self.line([head, _listed(names)], 0, remark=item.remark)
         elif isinstance(item, Expect):
             self.doc(item.doc, 0)
             self.line(["expect ", _expression(item.condition)], 0, remark=item.remark)
@@ -172,19 +172,19 @@ class _Page:
             self.remark(each.text, level)
         elif isinstance(each, Binding):
             self.doc(each.doc, level)
-            targets = Group(Nest(join([_target(target) for target in each.targets])))
+            targets = _listed([_target(target) for target in each.targets])
             self.line([targets, " = ", _expression(each.value)], level, remark=each.remark)
         elif isinstance(each, Declaration):
             self.doc(each.doc, level)
-            entries = Group(Nest(join([_entry(entry) for entry in each.entries])))
+            entries = _listed([_entry(entry) for entry in each.entries])
             self.line([f"{each.kind:{width}} ", entries], level, remark=each.remark)
         elif isinstance(each, Clause):
             self.doc(each.doc, level)
-            arguments = Group(Nest(join([_argument(argument) for argument in each.arguments])))
+            arguments = _listed([_argument(argument) for argument in each.arguments])
             on: Text = [" on ", _expression(each.on)] if each.on is not None else ""
             self.line([f"{each.keyword:{width}} ", arguments, on], level, remark=each.remark)
         elif isinstance(each, Return):
-            values = Group(Nest(join([_expression(value) for value in each.values])))
+            values = _listed([_expression(value) for value in each.values])
             self.line(["return ", values], level, remark=each.remark)
         elif isinstance(each, Gradient):
             value = _expression(each.value)
@@ -217,6 +217,11 @@ def _keyword(each: Statement) -> str:
     if isinstance(each, Declaration | Clause) and not each.doc:
         return each.kind if isinstance(each, Declaration) else each.keyword
     return ""
+
+
+def _listed(items: Sequence[Text]) -> Text:
+    """`a, b, c`; a single one breaks as it would alone."""
+    return Group(Nest(join(items))) if len(items) > 1 else items
 
 
 # ── parts of statements ──────────────────────────────────────────────────────────────────────────

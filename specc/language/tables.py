@@ -149,7 +149,7 @@ def _without_units(
                 else intern(rows[action])
                 if action > 0
                 else action
-                for symbol, action in row.items()
+                for symbol, action in sorted(row.items())
             }
         )
     return done, renumbered

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,6 @@ from specc.language.syntax import (
     Index,
     List,
     Literal,
-    Module,
     Name,
     Number,
     Parameter,
@@ -50,17 +50,17 @@ x, y, f = Name("x"), Name("y"), Name("f")
 one, two, three = Number("1", 1), Number("2", 2), Number("3", 3)
 
 
-def module(text: str) -> Module:
+def module(text: str) -> Any:
     return parse(Source("spec.nn", text))
 
 
-def expression(text: str):
+def expression(text: str) -> Any:
     (item,) = module(f"v = {text}\n").items
     assert isinstance(item, Binding)
     return item.value
 
 
-def body(text: str):
+def body(text: str) -> Any:
     (item,) = module(f"layer L {{\n{text}\n}}\n").items
     assert isinstance(item, Definition)
     return item.body
@@ -408,7 +408,7 @@ def test_nodes_are_frozen_dataclasses_that_compare_by_what_they_say():
     name = expression("x")
     assert name == x
     assert hash(name) == hash(x)
-    assert dataclasses.is_dataclass(name)
+    assert dataclasses.is_dataclass(Name)
     assert dataclasses.replace(name, id="z") == Name("z")
     assert [field.name for field in dataclasses.fields(name)] == ["id", "primed", "span"]
     assert not hasattr(name, "__dict__")
@@ -426,7 +426,7 @@ def test_every_fault_of_a_file_is_reported_in_one_run():
 def test_what_can_be_read_of_a_faulty_file_is_read():
     report = Report()
     text = "a = 1\nb = [1 2]\nlayer L {\n    c = 3 4\n    return a\n}\nd = 0xF\n"
-    parsed = parse(Source("spec.nn", text), report)
+    parsed: Any = parse(Source("spec.nn", text), report)
     assert [each.code for each in report.diagnostics] == ["S001", "S001", "S007"]
     kept = [item for item in parsed.items if not isinstance(item, Remark)]
     assert [type(item) for item in kept] == [Binding, Definition, Binding]
@@ -470,5 +470,5 @@ def test_files_of_nothing(text):
 
 def test_what_could_not_be_read_is_broken_in_the_tree():
     report = Report()
-    parsed = parse(Source("spec.nn", "v = 1e999"), report)
+    parsed: Any = parse(Source("spec.nn", "v = 1e999"), report)
     assert isinstance(parsed.items[0].value, Broken)
