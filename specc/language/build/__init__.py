@@ -117,11 +117,15 @@ def _without_echoes(errors: list[Diagnostic]) -> list[Diagnostic]:
             for label in each.labels:
                 line, _ = label.span.source.position(label.span.start)
                 lost.update(re.findall(r"\w+", label.span.source.line(line)))
-    return [
-        each
-        for each in errors
-        if each.code != "N001" or not each.labels or each.labels[0].span.text not in lost
-    ]
+    spoilt = {each.place for each in errors if each.code.startswith("S")}
+
+    def echoes(each: Diagnostic) -> bool:
+        if not each.labels or each.code.startswith("S"):
+            return False
+        named = each.code == "N001" and each.labels[0].span.text in lost
+        return named or each.place in spoilt
+
+    return [each for each in errors if not echoes(each)]
 
 
 def _parsed(overrides: Mapping[str, str]) -> Mapping[str, Overrides]:

@@ -10,7 +10,16 @@ from specc.diagnostics import Span, fault
 from specc.ir import Extent, Size
 from specc.ir.size import product
 from specc.language.build.frame import Frame
-from specc.language.build.tensors import broadcast, cast, common, lift, merge, op, promote
+from specc.language.build.tensors import (
+    apply_first,
+    broadcast,
+    cast,
+    common,
+    lift,
+    merge,
+    op,
+    promote,
+)
 from specc.language.build.values import Label, Tensor, Value, describe, is_list, is_number
 
 
@@ -135,6 +144,7 @@ def _static(
                 "T003",
                 f"`{operator}` needs numbers or tensors, not {describe(value)}",
                 (span, describe(value)),
+                help=apply_first(value),
             )
     if isinstance(left, Size) or isinstance(right, Size):
         if isinstance(left, float) and left.is_integer() and operator in "+-*":

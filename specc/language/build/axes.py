@@ -69,12 +69,18 @@ class Axes:
         self.bound = {name: self.resolve(extent) for name, extent in self.bound.items()}
 
     def require(
-        self, extent: Extent, relation: str, message: str, span: Span | None, code: str = "T005"
+        self,
+        extent: Extent,
+        relation: str,
+        message: str,
+        span: Span | None,
+        code: str = "T005",
+        help: str = "",
     ) -> None:
         """`extent` == 0 or >= 0: decided now if it can be, else when a program is bound."""
         if isinstance(extent, int):
             if (extent != 0) if relation == "==" else (extent < 0):
-                raise fault(code, message, span)
+                raise fault(code, message, span, help=help)
         elif relation == "==" or lower_bound(extent) < 0:
             self.requires.append(Requirement(extent, relation, message, span))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from specc.diagnostics import fault
@@ -13,7 +13,7 @@ from specc.language import syntax
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Builder, Frame
 from specc.language.build.library import Home
-from specc.language.build.values import Value, describe
+from specc.language.build.values import Value, describe, is_number
 from specc.language.build.walk import rebuilt, walk
 
 
@@ -31,22 +31,45 @@ def build_expect(builder: Builder, home: Home, item: syntax.Expect) -> Expect | 
                 expected="expect test.accuracy > 0.95, or expect parameters == 4_810",
             )
 
-    def holds(figures: Mapping[str, float]) -> bool:
-        value = _figure(builder, home, item.condition, figures)
+    def judged(claim: syntax.Expression, figures: Mapping[str, float]) -> bool:
+        value = _figure(builder, home, claim, figures)
         if not isinstance(value, bool):
             raise fault(
                 "M019",
-                f"a claim is true or false, and this is {describe(value)}",
-                item.condition.span,
-                expected="a comparison",
+                f"a claim is true or false, and this is {_kind(value)}",
+                claim.span,
+                expected="a comparison, as in `test.accuracy > 0.95`",
             )
         return value
 
-    with frame.statement():
-        holds(dict.fromkeys(names, 1.0))
+    def holds(figures: Mapping[str, float]) -> bool:
+        return judged(item.condition, figures)
+
+    # unequal numbers that no claim means, so that a difference of two isn't 0
+    stand_ins = {name: 0.6180339887 + place for place, name in enumerate(names)}
+    for claim in _claims(item.condition):
+        with frame.statement():
+            judged(claim, stand_ins)
     if frame.failed:
         return None
     return Expect(item.condition.span.text, tuple(dict.fromkeys(names)), holds, item.span)
+
+
+def _claims(condition: syntax.Expression) -> Iterator[syntax.Expression]:
+    """What `and`, `or` and `not` join: each is a claim by itself."""
+    stack: list[syntax.Expression] = [condition]
+    while stack:
+        each = stack.pop()
+        if isinstance(each, syntax.Binary) and each.operator in ("and", "or"):
+            stack += [each.right, each.left]
+        elif isinstance(each, syntax.Unary) and each.operator == "not":
+            stack.append(each.operand)
+        else:
+            yield each
+
+
+def _kind(value: Value) -> str:
+    return "a number" if is_number(value) else describe(value)
 
 
 def _dotted(expression: Any) -> str:

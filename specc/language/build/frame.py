@@ -86,6 +86,7 @@ class Frame:
         default_factory=list[tuple[str, Tensor, tuple[str, ...]]]
     )
     prefix: str = ""
+    round: tuple[Label, ...] = ()  # the rounds of `repeat` that are being built, but the first
     measuring: str | None = None  # the metric whose expression is being built
     key: Node | None = None
     step: Node | None = None
@@ -117,7 +118,10 @@ class Frame:
 
     def traced(self, diagnostic: Diagnostic) -> Diagnostic:
         """The fault with the applications that led to it; the user's own file comes first."""
-        if not self.trail or not diagnostic.labels:
+        if not diagnostic.labels:
+            return diagnostic
+        diagnostic = with_labels(diagnostic, *self.round)
+        if not self.trail:
             return diagnostic
         here = diagnostic.labels[0].span.source
         known = {(each.span.source.path, each.span.start) for each in diagnostic.labels}
@@ -211,14 +215,19 @@ class Frame:
 
     def declare(self, name: str, value: Value, span: Span) -> None:
         """Inputs, targets, parameters and states are declared once."""
-        if name in self.places:
+        key = self.prefix + name  # a `repeat` with a scope declares it anew in each round
+        if key in self.places:
             raise fault(
                 "N002",
                 f"`{name}` is declared twice",
                 (span, "declared here again"),
-                (self.places[name], "declared here first"),
+                (self.places[key], "declared here first"),
+                help="a `repeat` gives each round names of its own: `repeat n as block {`"
+                if self.places[key].start == span.start
+                else "",
             )
-        self.places[name] = span
+        self.places[key] = self.places[name] = span
+        self.assigned.pop(name, None)
         self.values[name] = value
 
     def training_test(self, statement: Any) -> bool:

@@ -65,12 +65,17 @@ def _reshape(a: Arguments) -> Value:
             a.at,
         )
     if product(tuple(shape)) != product(tensor.shape):
+        given = a["shape"]
+        counted = tuple(n for place, n in enumerate(shape) if place not in holes)
         raise fault(
             "T005",
-            f"{tensor} can't be reshaped to {describe(list(shape))}",
-            a.at,
-            expected=f"{product(tensor.shape)} elements",
-            found=f"{product(tuple(shape))} elements",
+            f"{tensor} can't be reshaped to {describe(given)}",
+            (a.spans["x"], str(tensor)),
+            (a.spans["shape"], ""),
+            expected=f"a number of elements that {product(counted)} divides, whatever the axes"
+            if holes
+            else f"{product(tensor.shape)} elements",
+            found=f"{product(tensor.shape if holes else counted)} elements",
         )
     kept_labels: list[Label] = [None] * len(shape)
     for place, (new, old) in enumerate(zip(shape, tensor.shape, strict=False)):
@@ -90,23 +95,28 @@ def _concat(a: Arguments) -> Value:
     items = a["xs"].values if isinstance(a["xs"], Several) else a["xs"]
     if not isinstance(items, (list, tuple)) or not items:
         raise a.wrong("xs", f"`concat` takes a list of tensors, not {describe(a['xs'])}")
-    span = a.spans["xs"]
     values: list[Value] = [*items]
-    tensors = promote(a.frame, [(each, span) for each in values], a.at)
-    axis = a.axis("axis", tensors[0])
-    for each in tensors[1:]:
-        same_rank = each.rank == tensors[0].rank
-        if not same_rank or any(
-            x != y
-            for place, (x, y) in enumerate(zip(each.shape, tensors[0].shape, strict=True))
-            if place != axis
-        ):
+    spans = a.element_spans("xs", len(values))
+    tensors = promote(a.frame, list(zip(values, spans, strict=True)), a.at)
+    first = tensors[0]
+    axis = a.axis("axis", first)
+    for each, span in zip(tensors[1:], spans[1:], strict=True):
+        places = [(spans[0], str(first)), (span, str(each))]
+        if each.rank != first.rank:
+            raise fault(
+                "T002",
+                f"what is joined has as many axes each: {first.rank} are not {each.rank}",
+                *places,
+            )
+        pairs = enumerate(zip(first.shape, each.shape, strict=True))
+        unequal = [pair for place, pair in pairs if place != axis and pair[0] != pair[1]]
+        if unequal:
             raise fault(
                 "T001",
-                "what is joined agrees in every other axis",
-                a.at,
-                expected=str(tensors[0]),
-                found=str(each),
+                f"axes do not agree: {unequal[0][0]} is not {unequal[0][1]}",
+                *places,
+                expected=f"what is joined along the axis {axis} to agree in every other",
+                found=" against ".join(map(str, unequal[0])),
             )
     node = op(a.at, "concat", *(each.node for each in tensors), axis=axis)
     labels = tuple(
@@ -225,6 +235,7 @@ def _windows(a: Arguments) -> Value:
             f"a window over {reach} doesn't fit an axis of {extent}",
             a.at,
             "T005",
+            help="a smaller kernel fits, or `padding`",
         )
     node = op(
         a.at,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from specc.diagnostics import Span, fault
 from specc.ir import Extent, Size
+from specc.language import syntax
 from specc.language.build.arguments import Given, assign, missing
 from specc.language.build.axis_arguments import axis_argument
 from specc.language.build.frame import Frame
@@ -18,12 +19,27 @@ class Arguments:
     """The evaluated arguments of one call, and where each stands."""
 
     def __init__(
-        self, frame: Frame, at: Span, values: dict[str, Value], spans: dict[str, Span]
+        self,
+        frame: Frame,
+        at: Span,
+        values: dict[str, Value],
+        spans: dict[str, Span],
+        given: Mapping[str, Given],
     ) -> None:
         self.frame, self.at, self.values, self.spans = frame, at, values, spans
+        self.given = given
 
     def __getitem__(self, name: str) -> Value:
         return self.values[name]
+
+    def element_spans(self, name: str, count: int) -> list[Span]:
+        """Where each element of a list stands, if it was written as one."""
+        given = self.given.get(name)
+        if given and isinstance(given.expression, syntax.List):
+            found = [each.span for each in given.expression.items]
+            if len(found) == count:
+                return found
+        return [self.spans[name]] * count
 
     def tensor(self, name: str) -> Tensor:
         value = self.values[name]
@@ -124,7 +140,7 @@ class Builtin(Native):
                     raise missing(what, name, None, at)
                 values[name] = self.defaults[name]
             spans.setdefault(name, at)
-        return self.build(Arguments(frame, at, values, spans))
+        return self.build(Arguments(frame, at, values, spans, assigned))
 
 
 _DEFAULTS: dict[str, Value] = {

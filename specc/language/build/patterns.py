@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from specc.diagnostics import Span, did_you_mean, fault
 from specc.ir import Extent, Node, Size
 from specc.ir.size import product
 from specc.language.build.arguments import Given
 from specc.language.build.frame import Frame
 from specc.language.build.tensors import cast, lift, merge, op, promote
-from specc.language.build.values import Label, Tensor, Value, describe
+from specc.language.build.values import Label, Tensor, Value, counted, describe
 
 Group = tuple[str, ...]  # one axis of a pattern: a name, or (h e) merged; "..." stands alone
 
@@ -24,6 +26,15 @@ def _pattern(frame: Frame, argument: Given, what: str) -> tuple[str, Span]:
     if value.count("->") != 1:
         raise fault("T014", "a pattern has one `->`", argument.span, found=value)
     return value, argument.span
+
+
+def _at(span: Span, word: str, right: bool = False) -> Span:
+    """Where a word of a pattern stands; all of the pattern if it isn't written there."""
+    start = span.text.find("->") if right else 0
+    found = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)").search(span.text, max(start, 0))
+    if found is None:
+        return span
+    return Span(span.source, span.start + found.start(), span.start + found.end())
 
 
 def _side(text: str, span: Span, groups: bool) -> list[Group]:
@@ -44,7 +55,7 @@ def _side(text: str, span: Span, groups: bool) -> list[Group]:
             raise fault(
                 "T014",
                 f"`{word}` can't stand in a pattern",
-                span,
+                _at(span, word),
                 expected="names with blanks between" + (", groups in ( )" if groups else ""),
                 help="write blanks between the names: `b h t e`" if "," in word else "",
             )
@@ -54,7 +65,8 @@ def _side(text: str, span: Span, groups: bool) -> list[Group]:
     if groups:
         for name in flat:
             if flat.count(name) > 1:
-                raise fault("T014", f"`{name}` stands twice on one side of the pattern", span)
+                message = f"`{name}` stands twice on one side of the pattern"
+                raise fault("T014", message, _at(span, name))
     return made
 
 
@@ -79,7 +91,7 @@ def rearrange(frame: Frame, arguments: list[Given], at: Span) -> Value:
             raise fault(
                 "T014",
                 f"`{name}` is not in the pattern",
-                argument.span,
+                argument.name_at,
                 help=did_you_mean(str(name), names),
             )
         if isinstance(value, bool) or not isinstance(value, (int, Size)):
@@ -106,7 +118,7 @@ def rearrange(frame: Frame, arguments: list[Given], at: Span) -> Value:
         raise fault(
             "T014",
             f"both sides of a rearrangement hold the same names: {told}",
-            span,
+            _at(span, lost[0]) if lost else _at(span, new[0], right=True),
             help="`sum` or `mean` reduces an axis" if lost else "",
         )
     node = _reshaped(at, x.node, tuple(shape))
@@ -128,8 +140,14 @@ def _open(side: list[Group], x: Tensor, span: Span) -> tuple[list[Group], list[G
     fixed = sum(1 for group in side if group != ("...",))
     dots = len(side) - fixed
     if x.rank < fixed or (not dots and x.rank != fixed):
+        word = side[0][0] if len(side) == 1 else ""
         raise fault(
-            "T002", f"the pattern has {fixed} axes, and the tensor has {x.rank}", (span, f"for {x}")
+            "T002",
+            f"the pattern has {counted(fixed, 'axis', 'axes')}, and the tensor has {x.rank}",
+            (span, f"for {x}"),
+            help=f"write blanks between the names: `{' '.join(word)}`"
+            if 1 < len(word) == x.rank
+            else "",
         )
     spread: list[Group] = [(f"...{number}",) for number in range(x.rank - fixed)]
     return [part for group in side for part in (spread if group == ("...",) else [group])], spread
@@ -149,14 +167,21 @@ def _group(
         raise fault(
             "T014",
             f"the sizes of `{unknown[0]}` and `{unknown[1]}` are both unknown",
-            span,
+            _at(span, unknown[0]),
             help=f"give one: `{unknown[0]} = ...`",
         )
     if unknown:
         if rest == 1:
             known[unknown[0]] = extent
             return
-        frame.axes.require(extent % rest, "==", f"{extent} is not divisible by {rest}", span)
+        given = " * ".join(f"`{name}`" for name in group if name in known)
+        frame.axes.require(
+            extent % rest,
+            "==",
+            f"{extent} is not divisible by {rest}",
+            _at(span, unknown[0]),
+            help=f"the axis ({' '.join(group)}) is {extent}, and {given} is {rest}",
+        )
         known[unknown[0]] = extent // rest
     elif rest != extent:
         raise fault("T001", f"axes do not agree: {rest} is not {extent}", (span, f"of {x}"))
@@ -176,7 +201,7 @@ def einsum(frame: Frame, arguments: list[Given], at: Span) -> Value:
     if len(sides) != len(arguments) - 1:
         raise fault(
             "T014",
-            f"the pattern is for {len(sides)} tensors, and {len(arguments) - 1} are given",
+            f"the pattern is for {counted(len(sides), 'tensor')}, not for {len(arguments) - 1}",
             span,
         )
     pairs = [(each.evaluate(frame), each.span) for each in arguments[1:]]
@@ -214,7 +239,7 @@ def einsum(frame: Frame, arguments: list[Given], at: Span) -> Value:
             raise fault(
                 "T014",
                 f"`{name}` is new on the right of the pattern",
-                span,
+                _at(span, name, right=True),
                 help=did_you_mean(name, extents),
             )
     if len(set(out)) != len(out):

@@ -85,6 +85,7 @@ def scan(frame: Frame, arguments: list[Given], at: Span) -> Value:
         for name in states
         if name in assigned
     }
+    spans |= {name: assigned[name].span for name in given}
     return _emit(
         frame, cell, values, stepped, given, spans, states, scanned_names, axis, reverse, length, at
     )
@@ -160,8 +161,10 @@ def _emit(
             raise fault(
                 "T015",
                 f"the state `{name}` is given in another shape",
-                (spans.get(name, at), str(start)),
-                (own.span, f"asked {own.type}"),
+                (spans.get(name, at), f"this is {start}"),
+                (own.span, f"this is {own.type}"),
+                expected=str(own.type),
+                found=str(start),
             )
         starts.append(start)
     present = [name for name in values if values[name] is not None]

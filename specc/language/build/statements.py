@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from specc.diagnostics import Span, fault
+from specc.diagnostics import Label, Span, fault
 from specc.ir import Origin, origin
 from specc.language import syntax
 from specc.language.build.arguments import check_hyper
@@ -253,7 +253,7 @@ def repeat(frame: Frame, statement: syntax.Repeat) -> None:
     from specc.language.build.apply import scope_text
     from specc.language.build.expressions import rounds
 
-    outer = frame.prefix
+    outer, round_before = frame.prefix, frame.round
     done = False
     with frame.statement():
         names = (statement.name,) if statement.name else ("",)
@@ -275,6 +275,12 @@ def repeat(frame: Frame, statement: syntax.Repeat) -> None:
                 text = scope_text(frame, statement.scope)
                 path = text if statement.scope.template else f"{text}.{index}"
                 frame.prefix = f"{outer}{path}." if path else outer
+            if index > 0:
+                told = ", ".join(f"`{n}` = {describe(v)}" for n, v in bound.items())
+                label = Label(
+                    iterable.span, f"in round {index + 1}" + (f", {told}" if told else "")
+                )
+                frame.round = (*round_before, label)
             before = len(frame.builder.report.diagnostics)
             run(frame, statement.body)
             frame.prefix = outer
@@ -283,7 +289,7 @@ def repeat(frame: Frame, statement: syntax.Repeat) -> None:
         done = True
     if not done:
         poison(frame, statement.body)
-    frame.prefix = outer
+    frame.prefix, frame.round = outer, round_before
 
 
 def _counted(frame: Frame, count: int, span: Span) -> list[dict[str, Value]]:

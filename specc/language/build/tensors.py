@@ -11,7 +11,10 @@ from specc.language.build.frame import Frame
 from specc.language.build.values import (
     POISON,
     Either,
+    Instance,
+    Item,
     Label,
+    Native,
     Poisoned,
     Spread,
     Tensor,
@@ -73,7 +76,17 @@ def lift(value: Value, at: Span, dtype: str | None = None) -> Tensor:
         at,
         expected="a tensor or a number",
         found=describe(value),
+        help=apply_first(value),
     )
+
+
+def apply_first(value: Value) -> str:
+    """What makes a tensor of a layer or a function."""
+    if isinstance(value, Item) and value.kind in ("layer", "cell", "model"):
+        return f"build it and apply it: `{value.name}(...)(x)`, or `x -> {value.name}(...)`"
+    if isinstance(value, (Instance, Item, Native)):
+        return "apply it to a tensor first"
+    return ""
 
 
 def _listed(value: list[Any], at: Span) -> Tensor:
@@ -229,14 +242,14 @@ def _disagree(
 ) -> SpecError:
     places = [(span, str(each)) for each, span in zip(tensors, spans, strict=True)]
     extents = [each.shape[-position] for each in tensors if each.rank >= position]
-    extents = [each for each in extents if each != 1]
-    place = "last axes" if position == 1 else f"axes {position} from the right"
+    extents = list(dict.fromkeys(each for each in extents if each != 1))
+    place = "last axes" if position == 1 else f"axes at place {position} from the right"
     return fault(
         "T001",
         f"axes do not agree: {extents[0]} is not {extents[1]}",
         *places,
         expected=f"equal {place}, or a literal 1",
-        found=" against ".join(map(str, extents)),
+        found=" against ".join(map(str, extents[:2])),
         help=_shape_help(tensors, extents),
     )
 
