@@ -122,7 +122,7 @@ class Layout:
                 fresh, last = True, kind
                 continue
             elif kind == "}":
-                lines.chain = lines.blocks.pop() if lines.blocks else 0
+                lines.close_block()
             fresh = kind == "DOC"
             add(kind, value, begin, stop)
             last = kind
@@ -139,14 +139,15 @@ class _Lines:
         self.text = text
         self.tokens = Tokens()
         self.brackets = 0
-        self.blocks: list[int] = []  # the depth of each open block: an `else if` is in its `if`
-        self.chain = 0  # the depth of the block that closed last
+        self._blocks: list[int] = []  # how deep each counts: an `else if` is within its `if`
+        self._depth = 0  # their sum
+        self._closed = 0  # how deep the block counted that closed last
         self._statement = 0  # where in the tokens the present statement begins
         self._hoisted: list[tuple[str, int]] = []  # comments within it
         self._file_doc = False  # the file's first doc was seen, be it the file's or an item's
 
     def deepen(self) -> None:
-        if sum(self.blocks) + self.brackets > limits.NESTING.value:
+        if self._depth + self.brackets > limits.NESTING.value:
             self.tokens.deep = True
 
     def close(self, brackets: str, place: int) -> str:
@@ -159,15 +160,20 @@ class _Lines:
         tokens = self.tokens
         depth = 1
         if self._after_else():
-            depth += self.chain
+            depth += self._closed
             tokens.add("{", "", start, end)
             self._emit_hoisted(len(tokens.kinds))
         else:
             self._emit_hoisted(self._statement)
             tokens.add("{", "", start, end)
-        self.blocks.append(depth)
+        self._blocks.append(depth)
+        self._depth += depth
         self.deepen()
         self._statement = len(tokens.kinds)
+
+    def close_block(self) -> None:
+        self._closed = self._blocks.pop() if self._blocks else 0
+        self._depth -= self._closed
 
     def broken_arrow(self, gap: list[tuple[str, int, int]]) -> str:
         """The value of a `->` that begins a line: what the line before says, then those between."""
