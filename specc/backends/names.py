@@ -20,6 +20,9 @@ class Names:
         self._taken = {*RESERVED, *taken}
         self._next: dict[str, int] = {}
 
+    def has(self, name: str) -> bool:
+        return name in self._taken
+
     def new(self, wanted: str) -> str:
         """An identifier as near to `wanted` as Python and the names given before allow."""
         name = identifier(wanted)
