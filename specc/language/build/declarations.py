@@ -25,6 +25,7 @@ from specc.language.build.values import (
     article,
     describe_type,
 )
+from specc.language.build.walk import free_names
 
 
 def name_at(entry: syntax.Entry) -> Span:
@@ -268,7 +269,6 @@ def initial(
 ) -> Graph:
     """How a parameter or state begins: a closed graph of one value, evaluated once."""
     from specc.language.build.apply import as_graph
-    from specc.language.build.layers import free_names
 
     inner = frame.inner(
         "init", f"init.{path}", frame.home, frame.trail[-1] if frame.trail else Span0

@@ -28,6 +28,7 @@ from specc.language.build.values import (
     is_list,
     key_of,
 )
+from specc.language.build.walk import free_names
 
 FUNCTIONS = ("function", "activation", "loss", "metric", "init", "schedule")
 
@@ -61,6 +62,7 @@ def apply_function(frame: Frame, item: Item, arguments: list[Given], span: Span)
                 values[name] = None
             else:
                 hypers.values.update(values)
+                _bind_axes(hypers, item, parameter.default, values, spans)
                 values[name] = ALL if _is_all(parameter) else evaluate(hypers, parameter.default)
             spans[name] = span
         value = values[name]
@@ -98,6 +100,26 @@ def apply_function(frame: Frame, item: Item, arguments: list[Given], span: Span)
     defaults = {p.name for p in parameters if p.default is not None}
     _check_kind(item, values, result, span, plain=not (defaults & set(assigned)), frame=frame)
     return result
+
+
+def _bind_axes(
+    hypers: Frame,
+    item: Item,
+    default: syntax.Expression,
+    values: dict[str, Value],
+    spans: dict[str, Span],
+) -> None:
+    """Lets a default read the axes that the tensor arguments bind: `scale = 1 / sqrt(e)`."""
+    typed = [each for each in item.definition.parameters or () if _is_tensor(each)]
+    named = set(free_names(tuple(each.type for each in typed)))
+    if hypers.axes.bound or not named.intersection(free_names(default)):
+        return
+    for parameter in typed:
+        value = values.get(parameter.name)
+        if isinstance(value, Tensor) and parameter.type is not None:
+            told = f"`{parameter.name}` of `{item.name}`"
+            match(hypers, parameter.type, value, spans[parameter.name], told)
+    hypers.axes.settle()
 
 
 def _is_axis(parameter: syntax.Parameter) -> bool:

@@ -31,7 +31,7 @@ from specc.language.build.values import (
     is_list,
     key_of,
 )
-from specc.language.build.walk import walk
+from specc.language.build.walk import free_names
 
 
 def declarations(definition: syntax.Definition) -> dict[str, tuple[str, syntax.Entry]]:
@@ -133,11 +133,6 @@ def _holds_tensor(frame: Frame, name: str) -> bool:
     return (
         isinstance(value, (Tensor, Instance, Record, ScopeName)) or f"{name} scope" in frame.values
     )
-
-
-def free_names(expression: Any) -> list[str]:
-    """The words that an expression reads, in order."""
-    return [each.id for each in walk(expression) if isinstance(each, syntax.Name)]
 
 
 def apply_layer(frame: Frame, instance: Instance, arguments: list[Given], span: Span) -> Value:

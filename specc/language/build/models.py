@@ -40,6 +40,7 @@ from specc.language.build.values import (
     describe,
     is_list,
 )
+from specc.language.build.walk import free_names
 
 RESERVED = ("key", "step", "scale")  # the run's own inputs beside the model's
 
@@ -153,7 +154,6 @@ class Root:
 
 def _input_extent(frame: Frame, axis: syntax.Expression) -> Any:
     """A name that is no hyper-parameter is a dynamic axis of the model; it stays one."""
-    from specc.language.build.layers import free_names
     from specc.language.build.shapes import extent
 
     for name in free_names(axis):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from specc.language import syntax
 from specc.language.build.values import is_tuple
 from specc.language.node import Node
 
@@ -36,3 +37,8 @@ def rebuilt(each: Any, rule: Callable[[Any], Any]) -> Any:
     if isinstance(each, tuple):
         return tuple(rebuilt(part, rule) for part in parts(each))
     return each
+
+
+def free_names(expression: Any) -> list[str]:
+    """The words that an expression reads, in order."""
+    return [each.id for each in walk(expression) if isinstance(each, syntax.Name)]
