@@ -86,7 +86,7 @@ def _text(model: Model, depth: int) -> str:
     lines = [f"model {model.name}", *_ends(graph)]
     if len(rows) > 1:
         lines += ["", table(rows, right=(3, 4, 5))]
-    return "\n".join([*lines, "", *_sums(totals(graph))])
+    return "\n".join([*lines, "", *_sums(totals(graph)), *_draws(model)])
 
 
 def _ends(graph: Graph) -> list[str]:
@@ -113,6 +113,14 @@ def _sums(sums: Totals) -> list[str]:
         f"  activations  {_bytes(sums.activation_bytes)}",
         "  memory is counted in float32",
     ]
+
+
+def _draws(model: Model) -> list[str]:
+    """Each random draw of the model, and the number by which the generator's counter knows it."""
+    if not model.draws:
+        return []
+    rows = [(f"  {path}", str(number)) for path, number in model.draws.items()]
+    return ["", table([("  draw", "id"), *rows], right=(1,))]
 
 
 def _number(extent: Extent) -> str:
@@ -147,6 +155,7 @@ def _json(model: Model, depth: int) -> dict[str, Any]:
             }
             for row in layers(graph, depth)
         ],
+        "draws": dict(model.draws),
         "parameters": _plain(sums.parameters),
         "parameter_bytes": _plain(sums.parameter_bytes),
         "flops": _plain(sums.flops),

@@ -7,7 +7,9 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from specc.diagnostics import SpecError
 from specc.ir.model import Data
@@ -205,8 +207,6 @@ def test_parquet_without_pyarrow_names_the_extra(
 
 
 def test_parquet_columns(tmp_path: Path) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
     pairs = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(np.arange(6.0)), 2)
     columns = {"n": [1, 2, 3], "x": [1.0, None, 2.0], "word": ["a", "b", "c"], "pair": pairs}
     parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
