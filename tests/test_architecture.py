@@ -50,7 +50,7 @@ MAY_IMPORT = {
 # Modules from outside that only some rooms may name, and the rooms that may.
 CONFINED = {
     "lark": {"language"},
-    "numpy": {"backends.numpy", "backends.torch", "backends.onnx", "training", "api"},
+    "numpy": {"backends", "backends.numpy", "backends.torch", "backends.onnx", "training", "api"},
     "rich": {"cli", "training"},
     "safetensors": {"training"},
     "pyarrow": {"training"},

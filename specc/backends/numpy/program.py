@@ -8,16 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from specc.backends.numpy.frame import ACCEPTED, bound_axes
+from specc.backends.entrance import Entrance, array_dtype
 from specc.backends.numpy.generate import Generated, generate
 from specc.backends.numpy.runtime import Bindings
-from specc.diagnostics import Diagnostic, SpecError, did_you_mean, fault, labels
-from specc.ir import Extent, Graph, Node, Requirement, Size, toposort
-from specc.ir.size import axes, evaluate
+from specc.diagnostics import SpecError, fault
+from specc.ir import Graph, toposort
 
 Array = np.ndarray[Any, Any]
 NOTHING: Mapping[str, Any] = {}
-WORDS = {"f": "floats", "i": "ints", "u": "ints", "b": "bools"}
 
 
 def compile(
@@ -82,16 +80,15 @@ class Program:
         self.graph, self.source, self.dtype = graph, made.text, dtype
         self.axes, self._operations = made.axes, made.operations
         module = load_source(made.text, "specc_program")
-        self._axes, self._shapes = module["AXES"], module["shapes"]
         self._bindings = Bindings(module["capacities"], module["bind"])
         self._out_of_range: type[Exception] = module.get("OutOfRange", _Never)
-        self.inputs = tuple(str(node.attributes["name"]) for node in graph.inputs)
+        self._entrance = Entrance(graph, dtype)
+        self.inputs = self._entrance.inputs
         self.outputs = tuple(output.name for output in graph.outputs)
-        self._dtypes = [np.dtype(row[2]) for row in module["INPUTS"]]
         self._direct = [self.outputs[place] for place in made.outputs]
-        self._written = [name in updates.values() for name in self.inputs]
-        self._requires = (*graph.requires, *_implied(graph))
-        self._known: dict[tuple[tuple[int, ...], ...], tuple[int, ...]] = {}
+        self._written = {
+            name: array_dtype(self._entrance.input(name).dtype, dtype) for name in updates.values()
+        }
 
     @property
     def slots(self) -> Sequence[Array]:
@@ -112,11 +109,11 @@ class Program:
         Args:
             out: arrays that the results of these names are written into; none may be a feed.
         """
-        arrays = self._arrays(feeds)
-        shapes = tuple([array.shape for array in arrays])
-        sizes = self._known.get(shapes)
-        if sizes is None:
-            sizes = self._sizes(shapes)
+        if self._written:
+            self._check_writeable(feeds)
+        arrays = self._entrance.arrays(feeds)
+        lengths = self._entrance.lengths(arrays)
+        sizes = tuple([lengths[name] for name in self.axes])
         try:
             run, homes = self._bindings(sizes)
             if out:
@@ -134,123 +131,17 @@ class Program:
                 results[name] = array
         return results
 
-    # ── what is fed ──────────────────────────────────────────────────────────────────────────────
-    def _arrays(self, feeds: Mapping[str, Any]) -> list[Array]:
-        if len(feeds) != len(self.inputs) or not all(name in feeds for name in self.inputs):
-            raise self._wrong_names(feeds)
-        arrays: list[Array] = []
-        for name, dtype, written in zip(self.inputs, self._dtypes, self._written, strict=True):
-            array = feeds[name]
-            if type(array) is not np.ndarray or array.dtype != dtype:
-                array = self._converted(name, array, dtype, written)
-            elif written and not array.flags.writeable:
-                raise self._unwriteable(name, dtype)
-            arrays.append(array)
-        return arrays
-
-    def _converted(self, name: str, given: Any, dtype: np.dtype[Any], written: bool) -> Array:
-        if written:
-            raise self._unwriteable(name, dtype)
-        array = np.asarray(given)
-        if array.dtype.kind not in ACCEPTED[dtype.kind]:
-            found = WORDS.get(array.dtype.kind, f"elements of {array.dtype}")
-            raise fault(
-                "R103",
-                f"`{name}` takes {WORDS[dtype.kind]}",
-                self._input(name).origin.span,
-                expected=str(self._input(name).type),
-                found=f"an array of {found} ({array.dtype})",
-                help="round it and make it ints first" if found == "floats" else "",
-            )
-        return array.astype(dtype)
-
-    def _unwriteable(self, name: str, dtype: np.dtype[Any]) -> SpecError:
-        message = f"`{name}` is written in place: it takes a writeable NumPy array of {dtype}"
-        return fault("R108", message, self._input(name).origin.span)
-
-    def _wrong_names(self, feeds: Mapping[str, Any]) -> SpecError:
-        missing = [name for name in self.inputs if name not in feeds]
-        found = [
-            Diagnostic(
-                "R101",
-                f"nothing is given for `{name}`",
-                labels(self._input(name).origin.span),
-                expected=str(self._input(name).type),
-            )
-            for name in missing
-        ]
-        found += [
-            Diagnostic(
-                "R102",
-                f"there is no input `{name}`",
-                expected=", ".join(f"`{each}`" for each in self.inputs),
-                help=did_you_mean(name, missing or self.inputs),
-            )
-            for name in feeds
-            if name not in self.inputs
-        ]
-        return SpecError(found)
-
-    def _input(self, name: str) -> Node:
-        return self.graph.inputs[self.inputs.index(name)]
-
-    # ── sizes ────────────────────────────────────────────────────────────────────────────────────
-    def _sizes(self, shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
-        """The dynamic axes' lengths, once everything about the shapes has been checked."""
-        for node, shape in zip(self.graph.inputs, shapes, strict=True):
-            if len(shape) != node.rank:
-                raise fault(
-                    "R104",
-                    f"`{node.attributes['name']}` has {_count(len(shape), 'axis', 'axes')},"
-                    f" not {node.rank}",
-                    node.origin.span,
-                    expected=str(node.type),
-                    found=f"the shape {list(shape)}",
+    def _check_writeable(self, feeds: Mapping[str, Any]) -> None:
+        for name, dtype in self._written.items():
+            array = feeds.get(name)
+            if array is None:
+                continue
+            fits = type(array) is np.ndarray and array.dtype == dtype and array.flags.writeable
+            if not fits:
+                message = (
+                    f"`{name}` is written in place: it takes a writeable NumPy array of {dtype}"
                 )
-        sizes = bound_axes(self._axes, shapes)
-        if shapes != self._shapes(*sizes) or min(sizes, default=0) < 0:
-            raise self._wrong_sizes(shapes, dict(zip(self.axes, sizes, strict=True)))
-        length_of = dict(zip(self.axes, sizes, strict=True))
-        for requirement in self._requires:
-            value = evaluate(requirement.extent, length_of)
-            if not (value == 0 if requirement.relation == "==" else value >= 0):
-                told = ", ".join(f"{name} = {length}" for name, length in length_of.items())
-                raise fault("R106", requirement.message, requirement.span, found=told)
-        if len(self._known) >= 1024:
-            self._known.clear()
-        self._known[shapes] = sizes
-        return sizes
-
-    def _wrong_sizes(
-        self, shapes: Sequence[tuple[int, ...]], length_of: Mapping[str, int]
-    ) -> SpecError:
-        told_by = {
-            name: self.graph.inputs[place]
-            for name, (place, *_) in zip(self.axes, self._axes, strict=True)
-        }
-        found: list[Diagnostic] = []
-        for node, shape in zip(self.graph.inputs, shapes, strict=True):
-            for position, (extent, length) in enumerate(zip(node.shape, shape, strict=True)):
-                wanted = evaluate(extent, length_of)
-                if wanted == length:
-                    continue
-                name = node.attributes["name"]
-                others = [told_by[each] for each in axes(extent) if told_by[each] is not node]
-                because = "".join(
-                    f", because `{each.attributes['name']}` says so" for each in others[:1]
-                )
-                code = "R105" if axes(extent) else "R104"
-                found.append(
-                    Diagnostic(
-                        code,
-                        f"axis {position} of `{name}` has {length} elements",
-                        labels(node.origin.span, *(each.origin.span for each in others)),
-                        expected=f"{extent} = {wanted}{because}" if axes(extent) else str(extent),
-                        found=f"the shape {list(shape)} for {node.type}",
-                    )
-                )
-        assert found, "an axis was read as a negative length"
-        return SpecError(found)
+                raise fault("R108", message, self._entrance.input(name).origin.span)
 
     def _out_of_range_fault(self, error: Any) -> SpecError:
         node = self._operations[error.operation]
@@ -263,26 +154,5 @@ class Program:
         )
 
 
-def _implied(graph: Graph) -> list[Requirement]:
-    """What every operation needs of sizes: none below 0, and a maximum of something."""
-    found: dict[tuple[Extent, int], Requirement] = {}
-    for node in toposort(graph.results):
-        asked = [
-            (extent, 0, f"`{node.op.name}` has fewer than no elements") for extent in node.shape
-        ]
-        if node.op.name in ("max", "argmax"):
-            extent = node.inputs[0].shape[node.attributes["axis"]]
-            asked.append((extent, 1, f"`{node.op.name}` over an axis without elements"))
-        for extent, least, message in asked:
-            if isinstance(extent, Size) and (extent, least) not in found:
-                span = node.origin.span
-                found[extent, least] = Requirement(extent - least, ">=", message, span)
-    return list(found.values())
-
-
 class _Never(Exception):
     """Of programs without indices: nothing raises it."""
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"

@@ -1,0 +1,23 @@
+"""ONNX: graphs as standard models, for any runtime, and run here by onnxruntime."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from specc.backends.onnx.composites import can_run
+from specc.backends.onnx.model import IR_VERSIONS, OPSET, Form, model_of
+
+if TYPE_CHECKING:
+    from specc.backends.onnx.program import Program
+    from specc.ir import Graph
+
+__all__ = ["IR_VERSIONS", "OPSET", "Form", "can_run", "compile", "model_of"]
+
+
+def compile(
+    graph: Graph, dtype: str = "float32", *, opset: int = OPSET, threads: int = 0
+) -> Program:
+    """The graph as a program of onnxruntime, which is imported here: an export needs onnx alone."""
+    from specc.backends.onnx import program
+
+    return program.compile(graph, dtype, opset=opset, threads=threads)

@@ -1,0 +1,159 @@
+"""A graph as a checked ONNX model: what is needed of it, under the spec's names. Runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from specc.backends.entrance import array_dtype
+from specc.backends.onnx.builder import Builder, Lowering, Row
+from specc.backends.onnx.composites import lowering_of
+from specc.backends.onnx.lowerings import TYPES, lowerings
+from specc.diagnostics import fault
+from specc.ir import Graph, Node, Output, toposort
+from specc.version import __version__
+
+Array = np.ndarray[Any, Any]
+OPSET = 21
+# The IR version that came with each opset.
+IR_VERSIONS = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a graph is put into a file."""
+
+    precision: str = "float32"
+    opset: int = OPSET
+    weights: Mapping[str, Array] = field(default_factory=dict[str, Array])  # inputs held inside
+    overridable: bool = False  # the weights stay inputs, with these as their defaults
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    name: Callable[[Output], str] = lambda output: output.name
+
+
+def lowering(graph_form: Form) -> Callable[[Node], Lowering]:
+    """What each node is written by."""
+
+    def of(node: Node) -> Lowering:
+        if node.op.name == "call":
+            return lowering_of(node, graph_form.precision, graph_form.opset)
+        if node.op.name == "scan":
+            raise fault(
+                "B001",
+                "`scan` can't be run yet",
+                node.origin.span,
+                help="`specc check` accepts it; there is no way to run it in this version",
+            )
+        return lowerings[node.op.name]
+
+    return of
+
+
+def model_of(graph: Graph, form: Form) -> onnx.ModelProto:
+    """The model of a graph; calls that `can_run` keeps become operators.
+
+    Raises:
+        SpecError: B001 for a scan, B003 for an axis that no input tells.
+    """
+    builder = Builder(graph, form.precision, form.opset, lowering(form))
+    builder.write(toposort(graph.results))
+    names = [form.name(output) for output in graph.outputs]
+    rows = _named(builder, dict(zip(names, (o.node for o in graph.outputs), strict=True)))
+    rows = _needed(rows, names)
+    read = {name for row in rows for name in row.inputs} | set(names)
+    given = [node for node in graph.inputs if _kept(node, form, read)]
+    inputs = [_value(n.attributes["name"], n, form) for n in given]
+    outputs = [_value(n, o.node, form) for n, o in zip(names, graph.outputs, strict=True)]
+    held = {name: array for name, array in form.weights.items() if name in read}
+    constants = {name: array for name, array in builder.constants.items() if name in read}
+    made = helper.make_graph(
+        [_node(row) for row in rows],
+        graph.name,
+        inputs,
+        outputs,
+        [_tensor(name, array) for name, array in {**held, **constants}.items()],
+    )
+    return helper.make_model(
+        made,
+        producer_name="specc",
+        producer_version=__version__,
+        ir_version=IR_VERSIONS[form.opset],
+        opset_imports=[helper.make_opsetid("", form.opset)],
+        **_properties(form.metadata),
+    )
+
+
+def _kept(node: Node, form: Form, read: set[str]) -> bool:
+    """Weights inside are no inputs, unless they may be overridden; what is unread still is one."""
+    return form.overridable or node.attributes["name"] not in form.weights
+
+
+def _properties(metadata: Mapping[str, str]) -> dict[str, Any]:
+    if not metadata:
+        return {}
+    entries = [onnx.StringStringEntryProto(key=k, value=v) for k, v in metadata.items()]
+    return {"metadata_props": entries}
+
+
+def _named(builder: Builder, results: Mapping[str, Node]) -> list[Row]:
+    """The rows with the results under their names; what has two, or is an input, is copied."""
+    made = {name for row in builder.rows for name in row.outputs}
+    name_of: dict[str, str] = {}
+    copies: list[Row] = []
+    for name, node in results.items():
+        value = builder.value(node)
+        if value in made and value not in name_of:
+            name_of[value] = name
+        elif value != name:
+            copies.append(Row("Identity", f"/outputs/{name}", (value,), (name,), {}))
+    rows = [
+        replace(
+            row,
+            inputs=tuple(name_of.get(each, each) for each in row.inputs),
+            outputs=tuple(name_of.get(each, each) for each in row.outputs),
+        )
+        for row in [*builder.rows, *copies]
+    ]
+    return rows
+
+
+def _needed(rows: Sequence[Row], results: Sequence[str]) -> list[Row]:
+    """Without dead nodes, which onnxruntime would run, and last results that nobody reads."""
+    wanted = set(results)
+    kept: list[Row] = []
+    for row in reversed(rows):
+        if wanted.isdisjoint(row.outputs):
+            continue
+        wanted.update(row.inputs)
+        outputs = row.outputs
+        while outputs[-1] not in wanted:
+            outputs = outputs[:-1]
+        kept.append(replace(row, outputs=outputs))
+    return kept[::-1]
+
+
+def _node(row: Row) -> onnx.NodeProto:
+    made = onnx.NodeProto(op_type=row.kind, name=row.name, input=row.inputs, output=row.outputs)
+    for name, value in row.attributes.items():
+        made.attribute.append(helper.make_attribute(name, value))
+    return made
+
+
+def _tensor(name: str, array: Array) -> TensorProto:
+    return TensorProto(
+        name=name,
+        data_type=TYPES[array.dtype.name],
+        dims=array.shape,
+        raw_data=np.ascontiguousarray(array).tobytes(),
+    )
+
+
+def _value(name: str, node: Node, form: Form) -> onnx.ValueInfoProto:
+    shape = [extent if isinstance(extent, int) else str(extent) for extent in node.shape]
+    kind = TYPES[array_dtype(node.dtype, form.precision).name]
+    return helper.make_tensor_value_info(name, kind, shape)
