@@ -65,7 +65,6 @@ def _skips(frame: Frame) -> bool:
 
 # ── bindings ─────────────────────────────────────────────────────────────────────────────────────
 def bind(frame: Frame, statement: syntax.Binding) -> None:
-    failed = frame.failed
     done = False
     with frame.statement():
         try:
@@ -75,8 +74,6 @@ def bind(frame: Frame, statement: syntax.Binding) -> None:
             if not _skips(frame):
                 raise
     if not done:
-        if _skips(frame) and len(frame.builder.report.diagnostics) == 0:
-            frame.failed = failed
         poison(frame, statement)
 
 
