@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from specc.backends.entrance import dynamic_axes, reading
 from specc.backends.names import Names
 from specc.backends.numpy.plan import Plan, Value, make_plan
-from specc.backends.numpy.write import DTYPES, WIDTH, Writer, plain
+from specc.backends.numpy.write import DTYPES, WIDTH, Scope, Writer, plain
 from specc.ir import Graph, Node, Size
-from specc.ir.size import axes, evaluate
-from specc.ir.size import axis as axis_size
 
 # What the module says itself, beside the pieces that it carries.
 SPOKEN = ("F", "I", "Any", "Mapping", "Sequence", "product", "np", "annotations", "inputs",
@@ -21,6 +20,7 @@ SPOKEN = ("F", "I", "Any", "Mapping", "Sequence", "product", "np", "annotations"
           "bind")  # fmt: skip
 
 
+STEPS = 200  # of a function, in programs that have more than twice as many
 CARRIED = "# what a module carries\n"  # in frame.py, what stands above is only its form
 
 
@@ -32,6 +32,14 @@ class Generated:
     axes: tuple[str, ...]  # the dynamic axes, in the order in which the module takes their lengths
     outputs: tuple[int, ...]  # the outputs that are written straight into arrays of the caller's
     operations: Sequence[Node]  # what a run-time fault's number means
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of the steps, as a function of its own."""
+
+    name: str
+    scope: Scope
 
 
 def generate(
@@ -52,22 +60,17 @@ def generate(
     """
     plan = make_plan(graph, dtype, updates, reuse=reuse)
     names = Names([*SPOKEN, *pieces("runtime"), *pieces("frame")])
-    dynamic = _dynamic_axes(graph)
+    dynamic = tuple(dynamic_axes(graph))
     axis_names = {name: names.new(name) for name in dynamic}
     write = Writer(dtype, names, axis_names)
     direct = [value for place, value in enumerate(plan.outputs) if value.output == place]
-    entry = _entry(graph, plan, direct, write)
+    write.main.body += _entry(graph, plan, direct, write)
     if poison:
-        entry += ["for slot in slots:", f"    {write.use('poison')}(slot)"]
-    for step in plan.steps:
-        write.step(step)
-        if poison:
-            done = [write.buffer(slot, DTYPES[t.dtype], t.shape) for slot, t in step.scratch]
-            done += [write.read(value) for value in step.dying]
-            write.body += [f"{write.use('poison')}({name})" for name in done]
+        write.main.body += ["for slot in slots:", f"    {write.use('poison')}(slot)"]
+    parts = _parts(plan, write, poison)
     for value, feed in plan.copies:
         target = write.read(feed) if feed.node.rank else f"{write.read(feed)}_array"
-        write.body.append(f"np.copyto({target}, {write.read(value)})")
+        write.main.body.append(f"np.copyto({target}, {write.read(value)})")
     results = [_result(value, write) for value in plan.outputs]
     homes = [write.buffer(v.slot, DTYPES[v.node.dtype], v.node.shape) for v in direct]
     arguments = "".join(f", {name}" for name in axis_names.values())
@@ -78,7 +81,8 @@ def generate(
             *(["", "", *write.tables] if write.tables else [""]),
             *_tables(graph, write, arguments[2:], dynamic),
             *_capacities(plan, write, arguments[2:]),
-            *_bind(graph, write, arguments, entry, results, homes),
+            *[line for part in parts for line in _part(part, arguments)],
+            *_bind(graph, write, arguments, parts, results, homes),
             *_carried("frame", ["Program", "predict"]),
         ]
     )
@@ -148,11 +152,55 @@ def _capacities(plan: Plan, write: Writer, arguments: str) -> list[str]:
     ]
 
 
+def _parts(plan: Plan, write: Writer, poison: bool) -> list[Part]:
+    """Writes the steps: into the main scope, or many of them into scopes of their own.
+
+    Python compiles a function in more than linear time, so a deep model's step is several.
+    """
+    many = len(plan.steps) > 2 * STEPS
+    parts: list[Part] = []
+    for place, step in enumerate(plan.steps):
+        if many and place % STEPS == 0:
+            write.scope = Scope()
+            parts.append(Part(write.names.new(f"part_{len(parts) + 1}"), write.scope))
+        write.step(step)
+        if poison:
+            done = [write.buffer(slot, DTYPES[t.dtype], t.shape) for slot, t in step.scratch]
+            done += [write.read(value) for value in step.dying]
+            write.scope.body += [f"{write.use('poison')}({name})" for name in done]
+    write.scope = write.main
+    write.main.body += [_call(part) for part in parts]
+    return parts
+
+
+def _call(part: Part) -> str:
+    given = f"{', '.join(part.scope.gives)}{',' if len(part.scope.gives) == 1 else ''}"
+    return f"{f'{given} = ' if given else ''}run_{part.name}({', '.join(part.scope.takes)})"
+
+
+def _part(part: Part, arguments: str) -> list[str]:
+    """A function that cuts the buffers of some steps, and gives the function that runs them."""
+    scope, indent = part.scope, "    "
+    fixed = "".join(f", {name}" for name in scope.fixed)
+    return [
+        f"def {part.name}(slots{arguments}{fixed}):",
+        *[indent + line for line in scope.head],
+        "",
+        f"    def run({', '.join(scope.takes)}):",
+        *[indent * 2 + line for line in scope.body],
+        *([f"        return {_tuple(list(scope.gives))}"] if scope.gives else []),
+        "",
+        "    return run",
+        "",
+        "",
+    ]
+
+
 def _bind(
     graph: Graph,
     write: Writer,
     arguments: str,
-    entry: Sequence[str],
+    parts: Sequence[Part],
     results: Sequence[str],
     homes: Sequence[str],
 ) -> list[str]:
@@ -167,16 +215,20 @@ def _bind(
         f"def bind(slots{arguments}):",
         '    """Cuts the buffers for these sizes; gives `run` and the arrays of its outputs."""',
         *needs,
-        *[indent + line for line in write.head],
+        *[indent + line for line in write.main.head],
+        *[f"    run_{p.name} = {p.name}({_handed(p, arguments)})" for p in parts],
         "",
         '    @np.errstate(all="ignore")',
         "    def run(inputs, outputs):",
-        *[indent * 2 + line for line in entry],
-        *[indent * 2 + line for line in write.body],
+        *[indent * 2 + line for line in write.main.body],
         *_long("return ", results, indent * 2),
         "",
         f"    return run, {_tuple(homes)}",
     ]
+
+
+def _handed(part: Part, arguments: str) -> str:
+    return f"slots{arguments}{''.join(f', {name}' for name in part.scope.fixed)}"
 
 
 def _entry(graph: Graph, plan: Plan, direct: Sequence[Value], write: Writer) -> list[str]:
@@ -251,32 +303,3 @@ def _carried(module: str, wanted: Sequence[str]) -> list[str]:
             open_ += _needs(module, name)
     texts = [text for name, text in pieces(module).items() if name in found]
     return [line for text in texts for line in ("", "", text)]
-
-
-# ── reading the axes off the inputs ──────────────────────────────────────────────────────────────
-def _dynamic_axes(graph: Graph) -> tuple[str, ...]:
-    found: dict[str, None] = {}
-    for node in graph.inputs:
-        for extent in node.shape:
-            found.update(dict.fromkeys(axes(extent)))
-    return tuple(name for name in found if reading(graph, name))
-
-
-def reading(graph: Graph, name: str) -> tuple[int, int, int, int] | None:
-    """An input, its axis, offset and factor: the length there is offset + factor · this axis."""
-    for plain_only in (True, False):
-        for place, node in enumerate(graph.inputs):
-            for position, extent in enumerate(node.shape):
-                if isinstance(extent, Size) and axes(extent) == [name]:
-                    if extent == axis_size(name):
-                        return place, position, 0, 1
-                    if not plain_only and (line := _line(extent, name)):
-                        return place, position, *line
-    return None
-
-
-def _line(extent: Size, name: str) -> tuple[int, int] | None:
-    """(offset, factor) if the extent is a straight line in the axis."""
-    at = [evaluate(extent, {name: length}) for length in (0, 1)]
-    factor = at[1] - at[0]
-    return (at[0], factor) if factor and extent == axis_size(name) * factor + at[0] else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from specc.backends.names import Names, expression
@@ -22,23 +23,40 @@ WIDTH = 100  # a line's end takes a comment only as far as this
 SUFFIX = {"T": "T", "reshape": "flat", "view": "bits"}  # what a view is named after
 
 
+@dataclass(slots=True, eq=False)
+class Scope:
+    """A function that is bound once and run often: lines of the binding, lines of a run.
+
+    `fixed` are the names that its binding is handed, `takes` those that a run is, `gives` those
+    that a run hands on to later ones.
+    """
+
+    head: list[str] = field(default_factory=list[str])
+    body: list[str] = field(default_factory=list[str])
+    early: set[str] = field(default_factory=set[str])  # names that the head makes
+    known: set[str] = field(default_factory=set[str])  # buffers and views that it has already
+    fixed: dict[str, None] = field(default_factory=dict[str, None])
+    takes: dict[str, None] = field(default_factory=dict[str, None])
+    gives: dict[str, None] = field(default_factory=dict[str, None])
+
+
 class Writer:
-    """Writes steps in order: into `head` what the sizes alone decide, into `body` the rest.
+    """Writes steps in order: into a head what the sizes alone decide, into a body the rest.
 
     It is the `Site` of the kernel table as well: `node`, `inputs`, `operands`, `out` and `scratch`
-    are those of the step being written.
+    are those of the step being written. Long programs have a scope every so many steps.
     """
 
     def __init__(self, dtype: str, names: Names, axis_names: Mapping[str, str]) -> None:
         self.names, self.axis_names = names, axis_names
         self.wide = dtype == "float64"
-        self.head: list[str] = []
-        self.body: list[str] = []
+        self.main = self.scope = Scope()
         self.tables: list[str] = []
+        self._constants: set[str] = set()
         self.functions: dict[str, None] = {}
         self.operations: list[Node] = []
-        self.early: set[str] = set()  # names that the head makes
-        self._name_of: dict[int, str] = {}  # by id of the value
+        self._name_of: dict[int, str] = {}  # by id of the value: what has one name in all scopes
+        self._home: dict[int, Scope] = {}  # by id of the value: the scope that makes it in a run
         self._buffers: dict[tuple[Any, ...], str] = {}  # (slot, dtype, shape) → its name
         self._views: dict[tuple[str, str], str] = {}
         self._shapes: dict[tuple[Extent, ...], str] = {}
@@ -51,13 +69,21 @@ class Writer:
         self.out = ""
         self.scratch: Sequence[str] = ()
         self._values: Sequence[Value] = ()
-        self._lines = self.body
+        self._lines = self.scope.body
 
     # ── steps ────────────────────────────────────────────────────────────────────────────────────
     def step(self, step: Step) -> None:
+        if not step.value.static:
+            self._step(step, self.scope.body)
+            return
+        scope, self.scope = self.scope, self.main
+        self._step(step, self.main.head)
+        self.scope = scope
+
+    def _step(self, step: Step, lines: list[str]) -> None:
         value, kernel = step.value, step.kernel
         node = self.node = value.node
-        self._lines = self.head if value.static else self.body
+        self._lines = lines
         self._comment(node)
         self._values = step.operands
         self.operands = [each.node for each in step.operands]
@@ -68,15 +94,15 @@ class Writer:
                 self.buffer(slot, self.dtype(type.dtype), type.shape) for slot, type in step.scratch
             ]
             assert kernel.write, f"{node.op.name} has no lines"
-            lines = kernel.write(self)
+            written = kernel.write(self)
         else:
             self.inputs = self._scalars(node)
             assert kernel.scalar, f"{node.op.name} has no expression"
-            lines = [f"{self._new_scalar(value)} = {kernel.scalar(self)}"]
+            written = [f"{self._new_scalar(value)} = {kernel.scalar(self)}"]
         end = f"  # {self._type(node)}"
-        if len(lines[-1]) + len(end) + 8 <= WIDTH:
-            lines[-1] += end
-        self._lines += lines
+        if len(written[-1]) + len(end) + 8 <= WIDTH:
+            written[-1] += end
+        lines += written
 
     def _scalars(self, node: Node) -> list[str]:
         """Operands of a scalar expression: at least one has the node's own NumPy type."""
@@ -94,7 +120,9 @@ class Writer:
     def _new_scalar(self, value: Value) -> str:
         name = self._name_of[id(value)] = self.names.new(value.node.origin.name or "s")
         if value.static:
-            self.early.add(name)
+            self.main.early.add(name)
+        else:
+            self._home[id(value)] = self.scope
         return name
 
     def _comment(self, node: Node) -> None:
@@ -110,21 +138,38 @@ class Writer:
 
     # ── names of values ──────────────────────────────────────────────────────────────────────────
     def read(self, value: Value) -> str:
-        """What the source calls it."""
+        """What the source calls it, here."""
         name = self._name_of.get(id(value))
         if name is None:
-            name = self._name_of[id(value)] = self._named(value)
+            return self._named(value)
+        if self.scope is not self.main and value.kind not in ("literal", "table"):
+            self._fetch(value, name)
         return name
 
     def give(self, value: Value, name: str) -> None:
+        """It has this name in a run of the whole."""
         self._name_of[id(value)] = name
+        self._home[id(value)] = self.main
+
+    def _fetch(self, value: Value, name: str) -> None:
+        """A name from another scope: an argument of this one."""
+        home = self._home.get(id(value))
+        if home is None:
+            self.scope.fixed[name] = None
+            self.scope.early.add(name)
+        elif home is not self.scope:
+            self.scope.takes[name] = None
+            if home is not self.main:
+                home.gives[name] = None
 
     def _named(self, value: Value) -> str:
         node = value.node
         if value.kind == "literal":
-            return self.number(node.attributes["value"], node.dtype)
+            name = self._name_of[id(value)] = self.number(node.attributes["value"], node.dtype)
+            return name
         if value.kind == "table":
-            return self._table(node)
+            name = self._name_of[id(value)] = self._table(node)
+            return name
         if value.kind == "view":
             assert value.parent
             return self._view_of(value, value.parent)
@@ -132,11 +177,11 @@ class Writer:
         if value.feed:
             return self.read(value.feed)
         if value.static:
-            name = self.names.new(node.origin.name or "fixed")
+            name = self._name_of[id(value)] = self.names.new(node.origin.name or "fixed")
             dtype = self.dtype(node.dtype)
-            self.head.append(f"{name} = np.empty({self.shape(node.shape)}, {dtype})")
-            self.early.add(name)
-            return name
+            self.main.head.append(f"{name} = np.empty({self.shape(node.shape)}, {dtype})")
+            self.main.early.add(name)
+            return self.read(value)
         return self.buffer(value.slot, self.dtype(node.dtype), node.shape)
 
     def buffer(self, slot: int, dtype: str, shape: Sequence[Extent]) -> str:
@@ -144,18 +189,20 @@ class Writer:
         name = self._buffers.get(key)
         if name is None:
             name = self._buffers[key] = self.names.new(f"b{slot}")
+        if name not in self.scope.known:
             cut = f"{self.use('cut')}(slots[{slot}], {dtype}, {self.shape(shape)})"
-            self.head.append(f"{name} = {cut}")
-            self.early.add(name)
+            self.scope.head.append(f"{name} = {cut}")
+            self.scope.early.add(name)
+            self.scope.known.add(name)
         return name
 
     def _table(self, node: Node) -> str:
         name = self.names.new((node.origin.name or "table").upper())
         rows = self._rows(node.attributes["value"], node.dtype)
+        self._constants.add(name)
         self.tables.append(f"{name} = np.array({rows}, {self.dtype(node.dtype)})")
         if 0 in node.shape:
             self.tables[-1] += f".reshape({self.shape(node.shape)})"
-        self.early.add(name)
         return name
 
     def _rows(self, value: Any, dtype: str) -> str:
@@ -179,19 +226,20 @@ class Writer:
     # ── what a row may ask for ───────────────────────────────────────────────────────────────────
     def view(self, name: str, expression: str) -> str:
         key = (name, expression)
+        scope = self.scope
+        early = name in scope.early or name in self._constants
+        full = not name.isidentifier()  # a number that is broadcast
         made = self._views.get(key)
         if made is None:
             word = expression.removeprefix("{}").lstrip(".").split("(")[0]
-            text = expression.replace("{}", name)
-            if not name.isidentifier():  # a number that is broadcast
-                made = self._views[key] = self.names.new("full")
-                early = True
-            else:
-                made = self._views[key] = self.names.new(f"{name}_{SUFFIX.get(word, 'view')}")
-                early = name in self.early
-            (self.head if early else self.body).append(f"{made} = {text}")
-            if early:
-                self.early.add(made)
+            wanted = "full" if full else f"{name}_{SUFFIX.get(word, 'view')}"
+            made = self._views[key] = self.names.new(wanted)
+        if made not in scope.known:
+            scope.known.add(made)
+            lines = scope.head if early or full else scope.body
+            lines.append(f"{made} = {expression.replace('{}', name)}")
+            if lines is scope.head:
+                scope.early.add(made)
         return made
 
     def bits(self, index: int) -> str:
