@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from specc.backends.numpy import Program
     from specc.training.results import Result
 
-BACKENDS = ("numpy",)
+BACKENDS = ("numpy", "torch")
 DTYPES = ("float32", "float64")
 # In their order; a file with a train block has objective to step, one with a model alone forward.
 STAGES = (

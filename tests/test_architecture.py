@@ -66,7 +66,9 @@ CONFINED = {
 
 # The files that may turn text into code: the loader of generated programs, and the maker of the
 # syntax tree's classes, whose text is their fields' names.
-MAY_EXECUTE = {"specc/backends/numpy/program.py", "specc/language/node.py"}
+MAY_EXECUTE = {
+    "specc/backends/numpy/program.py", "specc/backends/torch/load.py", "specc/language/node.py",
+}  # fmt: skip
 
 
 def room(module: str) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 from specc.diagnostics import did_you_mean, fault
 
-BACKENDS = ("numpy",)
+BACKENDS = ("numpy", "torch")
+NEEDS = {"torch": "torch"}  # the library of a backend, and the extra that brings it
 
 
 def backend(name: str) -> ModuleType:
     """The backend's module.
 
     Raises:
-        SpecError: B002 where there is no backend of that name.
+        SpecError: B002 where there is no backend of that name, B005 where its library is missing.
     """
     if name not in BACKENDS:
         raise fault(
@@ -23,5 +25,12 @@ def backend(name: str) -> ModuleType:
             expected=" or ".join(f"`{each}`" for each in BACKENDS),
             found=f"`{name}`",
             help=did_you_mean(name, BACKENDS),
+        )
+    library = NEEDS.get(name)
+    if library is not None and find_spec(library) is None:
+        raise fault(
+            "B005",
+            f"the backend `{name}` needs {library}, which is not installed",
+            help=f"pip install 'specc[{name}]'",
         )
     return import_module(f"specc.backends.{name}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,11 +20,17 @@ if TYPE_CHECKING:
     from specc.backends.numpy import Program
 
 
+Compile = Callable[[Graph, str], Any]
+
+
 class Evaluator:
     """The inference program of a model; compiled when it is first used."""
 
-    def __init__(self, model: Model, *, seed: int, dtype: str) -> None:
+    def __init__(
+        self, model: Model, *, seed: int, dtype: str, compile: Compile | None = None
+    ) -> None:
         self.model, self.seed, self.dtype = model, seed, dtype
+        self.compile = compile  # another backend's, of a graph with its calls
         self.initials = Initials(seed)
 
     @cached_property
@@ -40,11 +46,11 @@ class Evaluator:
 
     @cached_property
     def graph(self) -> Graph:
-        return pipeline.lower(self.measured)
+        return self.measured if self.compile else pipeline.lower(self.measured)
 
     @cached_property
     def program(self) -> Program:
-        return pipeline.compile(self.graph, self.dtype)
+        return (self.compile or pipeline.compile)(self.graph, self.dtype)
 
     def measure(
         self,

@@ -35,14 +35,18 @@ class Learner:
         self._step = np.zeros(())
         self._initials = Initials(seed)
         self.graph = pipeline.training_graph(train)
-        self.objective = pipeline.compile(self.graph, dtype)
         self._groups = groups_of(train)
         update = pipeline.update_graph(packed(train, self._groups))
-        changed = [*update.taking("parameter"), *update.taking("moment")]
-        self.update = pipeline.compile(update, dtype, updates={name: name for name in changed})
+        self._make_programs(update)
         self._make_parameters()
         self._make_states(update)
         self._wire(update)
+
+    def _make_programs(self, update: Graph) -> None:
+        """What a step runs; another backend's learner has its own."""
+        self.objective = pipeline.compile(self.graph, self.dtype)
+        changed = [*update.taking("parameter"), *update.taking("moment")]
+        self.update = pipeline.compile(update, self.dtype, updates={n: n for n in changed})
 
     def _make_parameters(self) -> None:
         """The trained ones come first, group by group, so that gradients lie at the same places."""

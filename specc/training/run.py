@@ -16,6 +16,7 @@ from specc.ir.model import Spec, Train
 from specc.training import blocks
 from specc.training import folder as run_folder
 from specc.training.columns import Dataset
+from specc.training.engines import engine
 from specc.training.evaluate import Evaluator
 from specc.training.expectations import check_names, judge
 from specc.training.files import contained
@@ -39,6 +40,7 @@ class Options:
     seed: int | None = None
     out: str | Path | None = None
     resume: bool = False
+    how: Mapping[str, Any] | None = None  # what a backend takes beside: device, precision, compiled
     save: bool = True  # False: a caller in Python who wants no folder
 
 
@@ -53,6 +55,7 @@ def run(
     seed: int | None = None,
     out: str | Path | None = None,
     resume: bool = False,
+    how: Mapping[str, Any] | None = None,
     quiet: bool = False,
     progress: Progress | None = None,
 ) -> Result:
@@ -68,7 +71,7 @@ def run(
     pipeline.check_options(backend, dtype or "float32", seed)
     options = Options(
         overrides=overrides, inputs=inputs, weights=weights, backend=backend, dtype=dtype,
-        seed=seed, out=out, resume=resume,
+        seed=seed, out=out, resume=resume, how=how,
     )  # fmt: skip
     folder = None
     if resume:
@@ -150,8 +153,9 @@ class Running:
 
     def _prepare(self, train: Train) -> tuple[Learner, Evaluator, Material]:
         seed = self._seed(train)
-        learner = Learner(train, seed=seed, dtype=self.dtype)
-        evaluator = Evaluator(train.model, seed=seed, dtype=self.dtype)
+        learner, evaluator = engine(
+            train, self.options.backend, seed=seed, dtype=self.dtype, how=self.options.how
+        )
         dataset = self.datasets[train.name]
         return learner, evaluator, blocks.material_of(train, dataset, learner, evaluator.measured)
 

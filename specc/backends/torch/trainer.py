@@ -1,0 +1,192 @@
+"""A training step in torch: the model's own forward, torch's gradients, an update. Reads no data.
+
+Arrays that the caller gives are the parameters' memory where the device is the CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from specc.backends.torch.load import load_source
+from specc.backends.torch.modes import Pair
+from specc.backends.torch.module import module_source
+from specc.backends.torch.program import keyed, out_of_range
+from specc.ir import Graph
+from specc.ir.model import Model
+
+Array = np.ndarray[Any, Any]
+GROWTH = 2000  # steps after which fp16's loss scale doubles, as in torch's GradScaler
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """What a user chooses of torch."""
+
+    device: str = "cpu"
+    precision: str | None = None  # "bf16" or "fp16": the forward's, by autocast
+    compiled: bool = False
+
+
+class Trainer:
+    """A module with its parameters' gradients."""
+
+    def __init__(
+        self,
+        model: Model,
+        measured: tuple[Graph, Graph],
+        dtype: str,
+        how: How,
+        draw: Callable[..., Any] | None,
+    ) -> None:
+        import torch
+
+        self._torch, self.how = torch, how
+        self.source, name = module_source(model, Pair(*measured), dtype)
+        self._namespace = load_source(self.source)
+        self.module = self._namespace[name]().to(getattr(torch, dtype)).to(how.device)
+        self.module.train()
+        self.tensor_of: dict[str, Any] = self.module.state_dict(keep_vars=True)
+        self._key = torch.zeros(2, dtype=torch.int64, device=how.device)
+        self._draws = "DRAW" in self._namespace
+        if self._draws:
+            self._namespace["DRAW"] = draw or keyed(self._key)
+        measure = self.module.measure
+        self._measure = torch.compile(measure, fullgraph=True) if how.compiled else measure
+        self._loss_scale = 2.0**16 if how.precision == "fp16" else 1.0
+        self._since = 0
+        self._image = any(each.dim() == 4 for each in self.tensor_of.values())
+
+    def bind(self, arrays: Mapping[str, Array]) -> None:
+        """Has the parameters and states by name begin as these, and on the CPU lie in them."""
+        for name, array in arrays.items():
+            tensor = self._torch.from_numpy(array)
+            own = self.tensor_of[name]
+            if own.requires_grad and self.how.device == "cpu":
+                own.data = tensor
+            else:
+                with self._torch.no_grad():
+                    own.copy_(tensor)
+
+    def tensor(self, array: Array) -> Any:
+        """A tensor over an array, or on a device a copy of it."""
+        if not array.flags.writeable:
+            return self._torch.tensor(array, device=self.how.device)
+        tensor = self._torch.from_numpy(array)
+        return tensor if self.how.device == "cpu" else tensor.to(self.how.device)
+
+    # ── forward and backward ─────────────────────────────────────────────────────────────────────
+    def measure(self, key: Sequence[int], feeds: Mapping[str, Any]) -> dict[str, Any]:
+        """What the module's `measure` gives, with a graph for autograd."""
+        torch = self._torch
+        if self._draws:
+            self._key.copy_(torch.tensor(key))
+        given = {name: self.entering(value) for name, value in feeds.items()}
+        try:
+            if self.how.precision is None:
+                return self._measure(**given)
+            reduced = torch.bfloat16 if self.how.precision == "bf16" else torch.float16
+            with torch.autocast(self.how.device, dtype=reduced):
+                return self._measure(**given)
+        except (IndexError, RuntimeError) as error:
+            raise out_of_range(error) from error
+
+    def entering(self, value: Any) -> Any:
+        """An image goes with its channels last, which torch's convolutions are faster in."""
+        if self._image and getattr(value, "ndim", 0) == 4 and value.is_floating_point():
+            return value.contiguous(memory_format=self._torch.channels_last)
+        return value
+
+    def gradients(self, parts: Sequence[tuple[Any, Sequence[str]]], names: Sequence[str]) -> None:
+        """Leaves in each parameter's `grad` the sum of the parts' gradients for those they reach.
+
+        In fp16 the parts are scaled first, and the gradients back.
+        """
+        torch = self._torch
+        parameters = [self.tensor_of[name] for name in names]
+        scale = self._loss_scale
+        if len(parts) == 1 and len(parts[0][1]) == len(names):
+            for each in parameters:
+                each.grad = None
+            ((whole, _),) = parts
+            if whole.requires_grad:
+                (whole * scale if scale != 1.0 else whole).backward()
+            for each in parameters:
+                if each.grad is None:
+                    each.grad = torch.zeros_like(each)
+        else:
+            for each in parameters:
+                each.grad = torch.zeros_like(each)
+            for part, on in parts:
+                reached = [self.tensor_of[name] for name in on]
+                if not reached or not part.requires_grad:
+                    continue
+                found = torch.autograd.grad(
+                    part * scale, reached, retain_graph=True, allow_unused=True
+                )
+                for parameter, gradient in zip(reached, found, strict=True):
+                    if gradient is not None:
+                        parameter.grad += gradient
+        if scale != 1.0:
+            torch._foreach_mul_([each.grad for each in parameters], 1 / scale)
+
+    def norm(self, names: Sequence[str]) -> float:
+        """The length of all gradients as one vector; not finite if one of them isn't."""
+        torch = self._torch
+        grads = [self.tensor_of[name].grad for name in names]
+        if not grads:
+            return 0.0
+        norms = torch._foreach_norm(grads)
+        return float(torch.linalg.vector_norm(torch.stack(norms)))
+
+    def finite(self, names: Sequence[str]) -> bool:
+        return all(bool(self.tensor_of[name].grad.isfinite().all()) for name in names)
+
+    def clip(self, names: Sequence[str], kind: str, bound: float, norm: float) -> None:
+        torch = self._torch
+        grads = [self.tensor_of[name].grad for name in names]
+        if kind == "value":
+            torch._foreach_clamp_min_(grads, -bound)
+            torch._foreach_clamp_max_(grads, bound)
+        elif (factor := bound / (norm + 1e-6)) < 1.0:
+            torch._foreach_mul_(grads, factor)
+
+    def rescaled(self, finite: bool) -> bool:
+        """fp16's loss scale after a step: whether a step whose gradients overflowed is left out."""
+        if self._loss_scale == 1.0:
+            return False
+        self._since = self._since + 1 if finite else 0
+        if finite:
+            if self._since % GROWTH == 0:
+                self._loss_scale *= 2.0
+            return False
+        self._loss_scale /= 2.0
+        return self._loss_scale > 1.0
+
+    # ── for those who look ───────────────────────────────────────────────────────────────────────
+    def state(self, name: str) -> Any:
+        """A state's tensor now; a layer may have put another in its place."""
+        return self.module.state_dict()[name]
+
+    def array(self, tensor: Any) -> Array:
+        """A tensor's numbers; a Python number's too."""
+        if isinstance(tensor, self._torch.Tensor):
+            return tensor.detach().cpu().numpy()
+        return np.asarray(tensor)
+
+    def gradient(self, name: str) -> Array:
+        return self.array(self.tensor_of[name].grad)
+
+    def sound(self, names: Sequence[str]) -> bool:
+        """Whether the parameters are finite, by one sum over each."""
+        torch = self._torch
+        if not names:
+            return True
+        with torch.no_grad():
+            sums = torch.stack([self.tensor_of[name].detach().sum() for name in names])
+        return bool(sums.sum().isfinite()) or bool(
+            all(self.tensor_of[name].isfinite().all() for name in names)
+        )

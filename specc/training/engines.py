@@ -1,0 +1,32 @@
+"""What trains a block and what measures it, by the name of a backend. Trains nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from specc.ir.model import Train
+from specc.training.evaluate import Evaluator
+from specc.training.learner import Learner
+
+
+def engine(
+    train: Train,
+    backend: str,
+    *,
+    seed: int,
+    dtype: str,
+    how: Mapping[str, Any] | None = None,
+) -> tuple[Learner, Evaluator]:
+    """A learner and an evaluator; `how` are a backend's own choices, such as a device.
+
+    Raises:
+        SpecError: B002 where the backend's library isn't installed.
+    """
+    if backend == "torch":
+        from specc.training.torch import TorchLearner, compiled
+
+        learner = TorchLearner(train, seed=seed, dtype=dtype, how=how)
+        return learner, Evaluator(train.model, seed=seed, dtype=dtype, compile=compiled(how))
+    learner = Learner(train, seed=seed, dtype=dtype)
+    return learner, Evaluator(train.model, seed=seed, dtype=dtype)

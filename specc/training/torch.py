@@ -1,0 +1,207 @@
+"""A block's step in torch, over the arrays of the NumPy learner. Reaches torch by its backend.
+
+On the CPU parameters and optimizer states are the learner's own arrays; on another device they are
+copied back when somebody looks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from specc import passes, pipeline
+from specc.backends import backend
+from specc.backends.numpy.runtime import random_bits
+from specc.ir.graph import Graph
+from specc.ir.model import Train
+from specc.training.learner import Arrays, Learner
+
+ROLES = ("loss", "part", "metric", "metric_state", "state")
+
+
+def compiled(how: Mapping[str, Any] | None) -> Callable[[Graph, str], Any]:
+    """The backend's compile on the device that was chosen."""
+    device = (how or {}).get("device", "cpu")
+    return lambda graph, dtype: backend("torch").compile(graph, dtype, device=device)
+
+
+def measured(train: Train) -> tuple[Graph, Graph]:
+    """What a step computes of a batch but gradients, in training and in inference."""
+    model = train.model
+    inference = replace(train, model=replace(model, training=model.inference))
+    made = [passes.objective(each) for each in (train, inference)]
+    first, second = (pipeline.pruned(g, lambda output: output.role in ROLES) for g in made)
+    return first, second
+
+
+class TorchLearner(Learner):
+    """A learner whose step is torch's."""
+
+    def __init__(
+        self, train: Train, *, seed: int, dtype: str, how: Mapping[str, Any] | None = None
+    ) -> None:
+        self._torch = backend("torch")
+        self.how = self._torch.How(**(how or {}))
+        self._ready = False
+        super().__init__(train, seed=seed, dtype=dtype)
+        self._make_optimizers()
+        self._ready = True
+
+    # ── what is made once ────────────────────────────────────────────────────────────────────────
+    def _make_programs(self, update: Graph) -> None:
+        on_cpu = self.how.device == "cpu" and not self.how.compiled
+        graphs = measured(self.train)
+        draw = self._draw if on_cpu else None
+        self.trainer = self._torch.Trainer(self.train.model, graphs, self.dtype, self.how, draw)
+        self._measured = graphs[0]
+        self._update_graph = update
+        self._trained = [each.name for each in passes.trained(self.train)]
+        self._parts = passes.gradient_pairs(self.train)
+
+    def _draw(self, number: int, bits: int, shape: Sequence[int], purpose: int, device: Any) -> Any:
+        """Philox's bits by NumPy's blocked generator, which is faster than torch's dropout."""
+        out = np.empty(tuple(shape), np.int64)
+        random_bits(self._key, int(number), bits, purpose, out)
+        return self.trainer.tensor(out)
+
+    def _make_optimizers(self) -> None:
+        """torch's optimizers where each group has one; else the spec's own update."""
+        held = {**self.parameters, **self.states}
+        self.trainer.bind({n: v for n, v in held.items() if n in self.trainer.tensor_of})
+        self._rates: list[Callable[[float], float]] = []
+        self._stepped: list[Any] = []
+        self._own: Any = None
+        groups = self._groups
+        if all(each.optimizer and self._torch.row_of(each.optimizer) for each in groups):
+            members = self._member_states()
+            for group in groups:
+                assert group.optimizer is not None
+                names = [each.name for each in group.members]
+                tensors = [self.trainer.tensor_of[name] for name in names]
+                states = {
+                    state: [self.trainer.tensor(values[name]) for name in names]
+                    for state, values in members.items()
+                    if all(name in values for name in names)
+                }
+                self._stepped.append(self._torch.Stepped(group.optimizer, tensors, states))
+                self._rates.append(self._rate(group.optimizer.lr))
+        else:
+            self._own = self._torch.compile(self._update_graph, self.dtype)
+
+    def _member_states(self) -> dict[str, Arrays]:
+        states: dict[str, Arrays] = {}
+        for name, values in self.optimizer_states().items():
+            parameter, _, state = name.rpartition(":")
+            states.setdefault(state, {})[parameter] = values
+        return states
+
+    def _rate(self, lr: float) -> Callable[[float], float]:
+        """The learning rate after so many updates, without the plateaus' factor."""
+        if self.train.schedule is None:
+            return lambda _: lr
+        factor = self._torch.scalar_function(self.train.schedule)
+        takes = bool(self.train.schedule.inputs)
+        return lambda made: lr * factor(*[made] * takes)
+
+    # ── a step ───────────────────────────────────────────────────────────────────────────────────
+    def step(self, batch: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """As the learner's. In fp16 a step whose gradients overflow is left out, once it is known.
+
+        Raises:
+            SpecError: R201 before anything has changed; R202 if the update made a parameter that
+                isn't finite.
+        """
+        trainer = self.trainer
+        self._key[1] = self.steps
+        self._step[...] = self.steps
+        streams = self.streams.at(self.graph, batch)
+        feeds = self._feeds_of({**self.metric_states, **streams, **batch})
+        results = trainer.measure((self.seed, self.steps), feeds)
+        parts = [(results[name], on) for name, on in self._parts]
+        trainer.gradients(parts, self._trained)
+        reported = {name: float(trainer.array(results[name])) for name in self._reported}
+        norm = trainer.norm(self._trained)
+        finite = math.isfinite(norm) or trainer.finite(self._trained)
+        if not (math.isfinite(reported["objective"]) and finite):
+            if trainer.rescaled(False):
+                self._restore_states()
+                self.steps += 1
+                return reported
+            self._restore_states()
+            raise self._fault(streams, batch)
+        trainer.rescaled(True)
+        self._take(results)
+        self._update(norm)
+        self.steps += 1
+        return reported
+
+    def _feeds_of(self, offered: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        wanted = self._wanted
+        feeds = {n: self.trainer.tensor(v) for n, v in offered.items() if n in wanted}
+        if "step" in wanted:
+            feeds["step"] = float(self.steps)
+        return feeds
+
+    @property
+    def _wanted(self) -> set[str]:
+        if not hasattr(self, "_wanted_names"):
+            held = self.trainer.tensor_of
+            names = {node.attributes["name"] for node in self._measured.inputs}
+            self._wanted_names = {name for name in names if name not in held} - {"key"}
+        return self._wanted_names
+
+    def _fault(self, streams: Arrays, batch: Mapping[str, np.ndarray]) -> Exception:
+        from specc.training.nonfinite import explain
+
+        feeds = {**self._feeds, **self.metric_states, **streams, **batch}
+        return explain(self.train, self.graph, self.dtype, feeds, self._when())
+
+    def _restore_states(self) -> None:
+        self.trainer.bind({n: v for n, v in self.states.items() if n in self.trainer.tensor_of})
+
+    def _take(self, results: Mapping[str, Any]) -> None:
+        """The next values of states: what the module moved itself, and what it gave."""
+        for name, values in self.states.items():
+            np.copyto(values, self.trainer.array(self.trainer.state(name)))
+        arrays = {
+            name: self.trainer.array(results[name])
+            for name in (*self.metric_states, *self.streams.values)
+            if name in results
+        }
+        for name, values in self.metric_states.items():
+            np.copyto(values, arrays[name])
+        self.streams.take(arrays)
+
+    def _update(self, norm: float) -> None:
+        if self._own is not None:
+            self._own_update()
+        else:
+            if self.train.clip is not None:
+                self.trainer.clip(self._trained, *self.train.clip, norm)
+            scale = float(self.scale)
+            for stepped, rate in zip(self._stepped, self._rates, strict=True):
+                stepped.step(rate(float(self.steps)) * scale, self.steps)
+        if not self.trainer.sound(self._trained):
+            self._check_parameters()
+
+    def _own_update(self) -> None:
+        """The spec's update: its functions in torch, over the packed arrays."""
+        for name in self._trained:
+            np.copyto(self.gradients[f"gradient.{name}"], self.trainer.gradient(name))
+        results = self._own.run(self._update_feeds)
+        for name, values in results.items():
+            if name in self._update_feeds:
+                np.copyto(self._update_feeds[name], values)
+            elif name in self.averages:
+                np.copyto(self.averages[name], values)
+        if self.how.device != "cpu":
+            self.trainer.bind({name: self.parameters[name] for name in self._trained})
+
+    def digest(self) -> str:
+        said = f"{self.trainer.source}\n{self.how}\n{self.dtype}"
+        return sha256(said.encode()).hexdigest()[:32]
