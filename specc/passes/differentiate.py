@@ -143,6 +143,7 @@ def _derivative(body: Graph, given: tuple[int, ...], needed: tuple[int, ...]) ->
             Output(f"gradient.{body.inputs[at].attributes['name']}", "gradient", found[at])
             for at in reaches
         ),
+        definition=("vjp", body.definition) if body.definition else None,
         hypers=body.hypers,
     )
     return _Derivative(graph, reads, reaches)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from specc.backends.onnx.composites import can_run
-from specc.backends.onnx.model import IR_VERSIONS, OPSET, Form, model_of
+from specc.backends.onnx.model import IR_VERSIONS, OPSET, Form, lower, model_of
 
 if TYPE_CHECKING:
     from specc.backends.onnx.program import Program
     from specc.ir import Graph
 
-__all__ = ["IR_VERSIONS", "OPSET", "Form", "can_run", "compile", "model_of"]
+__all__ = ["IR_VERSIONS", "OPSET", "Form", "can_run", "compile", "lower", "model_of"]
 
 
 def compile(

@@ -81,6 +81,14 @@ class Builder:
     def values(self, node: Node) -> list[str]:
         return [self.value(each) for each in node.inputs]
 
+    def given(self, node: Node) -> dict[str, str]:
+        """The values that a call gives its body's inputs, by their names there."""
+        body: Graph = node.attributes["body"]
+        return {
+            inner.attributes["name"]: self.value(outer)
+            for inner, outer in zip(body.inputs, node.inputs, strict=True)
+        }
+
     def _write(self, node: Node) -> None:
         outer, self._scope = self._scope, node.origin.scope
         self._value_of[node] = self._lower(node)(self, node)

@@ -10,12 +10,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from specc import passes
 from specc.backends.entrance import array_dtype
 from specc.backends.onnx.builder import Builder, Lowering, Row
-from specc.backends.onnx.composites import lowering_of
+from specc.backends.onnx.composites import can_run, lowering_of
 from specc.backends.onnx.lowerings import TYPES, lowerings
 from specc.diagnostics import fault
-from specc.ir import Graph, Node, Output, toposort
+from specc.ir import Graph, Node, Output, bodies, toposort
 from specc.version import __version__
 
 Array = np.ndarray[Any, Any]
@@ -36,31 +37,38 @@ class Form:
     name: Callable[[Output], str] = lambda output: output.name
 
 
-def lowering(graph_form: Form) -> Callable[[Node], Lowering]:
-    """What each node is written by."""
+def lowering(node: Node) -> Lowering:
+    """What a node is written by."""
+    if node.op.name == "call":
+        return lowering_of(node)
+    if node.op.name == "scan":
+        raise fault(
+            "B001",
+            "`scan` can't be run yet",
+            node.origin.span,
+            help="`specc check` accepts it; there is no way to run it in this version",
+        )
+    return lowerings[node.op.name]
 
-    def of(node: Node) -> Lowering:
-        if node.op.name == "call":
-            return lowering_of(node, graph_form.precision, graph_form.opset)
-        if node.op.name == "scan":
-            raise fault(
-                "B001",
-                "`scan` can't be run yet",
-                node.origin.span,
-                help="`specc check` accepts it; there is no way to run it in this version",
-            )
-        return lowerings[node.op.name]
 
-    return of
+def lower(graph: Graph, precision: str = "float32", opset: int = OPSET) -> Graph:
+    """The graph whose calls are those that ONNX has an operator for; a lowered one is itself."""
+    training = any(_is_derivative(body) for body in bodies(graph))
+    keeps = can_run(precision, opset, training)
+    return passes.simplify(passes.expand(passes.simplify(graph), keeps))
+
+
+def _is_derivative(body: Graph) -> bool:
+    return isinstance(body.definition, tuple) and body.definition[:1] == ("vjp",)
 
 
 def model_of(graph: Graph, form: Form) -> onnx.ModelProto:
-    """The model of a graph; calls that `can_run` keeps become operators.
+    """The model of a graph that was lowered for this precision and opset.
 
     Raises:
         SpecError: B001 for a scan, B003 for an axis that no input tells.
     """
-    builder = Builder(graph, form.precision, form.opset, lowering(form))
+    builder = Builder(graph, form.precision, form.opset, lowering)
     builder.write(toposort(graph.results))
     names = [form.name(output) for output in graph.outputs]
     rows = _named(builder, dict(zip(names, (o.node for o in graph.outputs), strict=True)))

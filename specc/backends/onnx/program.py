@@ -11,7 +11,7 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from specc.backends.entrance import Array, Entrance
-from specc.backends.onnx.model import OPSET, Form, model_of
+from specc.backends.onnx.model import OPSET, Form, lower, model_of
 from specc.diagnostics import SpecError, fault
 from specc.ir import Extent, Graph, Node, Output, toposort
 from specc.ir.size import evaluate
@@ -25,7 +25,7 @@ REFUSALS = (native.InvalidArgument, native.Fail, native.RuntimeException)
 def compile(
     graph: Graph, dtype: str = "float32", *, opset: int = OPSET, threads: int = 0
 ) -> Program:
-    """A program for a graph whose calls, if any, are those that `can_run` keeps.
+    """A program for a graph, whose calls become operators or are expanded.
 
     Args:
         dtype: the run's precision, "float32" or "float64".
@@ -34,7 +34,7 @@ def compile(
     Raises:
         SpecError: B001 for a scan, B003 for an axis that no input tells.
     """
-    return Program(graph, dtype, opset, threads)
+    return Program(lower(graph, dtype, opset), dtype, opset, threads)
 
 
 def session_of(model: bytes, precision: str, threads: int = 0) -> ort.InferenceSession:
