@@ -336,8 +336,18 @@ def _by_name(names: Sequence[str], values: Sequence[Value]) -> list[str]:
 
 
 # ── a model ──────────────────────────────────────────────────────────────────────────────────────
-def module_source(model: Model, measured: Pair, dtype: str = "float32") -> tuple[str, str]:
-    """A model's source and the name of its class.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A model's module: its text, the name of its class, and the spec's names of the arguments."""
+
+    text: str
+    name: str
+    forward: tuple[str, ...]
+    measure: tuple[str, ...]
+
+
+def module_source(model: Model, measured: Pair, dtype: str = "float32") -> Written:
+    """A model's source.
 
     `forward` takes the model's inputs and gives its output, or a dictionary of several. `measure`
     takes targets too and gives what `measured` has: losses, metrics, the next values of what it
@@ -370,13 +380,16 @@ def module_source(model: Model, measured: Pair, dtype: str = "float32") -> tuple
         )
         writers.append((method, writer))
     methods: list[str] = []
+    takes: dict[str, tuple[str, ...]] = {}
     for method, writer in writers:
         lines, _ = writer.lines()
         if not writer.by_name and method == "forward" and lines[-1] == "return ()":
             lines[-1] = "return None"
         checks = _checks(writer)
-        defaults = [f"{name}=0.0" if _is_step(writer, name) else name for name in writer.taken]
-        ordered = sorted(defaults, key=lambda each: "=" in each)
+        said = {text: key for key in writer.keys if (text := writer.env[key].text) in writer.taken}
+        order = sorted(writer.taken, key=lambda text: said.get(text, ("", ""))[0] == "step")
+        takes[method] = tuple(said[text][1] if text in said else text for text in order)
+        ordered = [f"{text}=0.0" if said[text][0] == "step" else text for text in order]
         methods += ["", f"    def {method}({', '.join(['self', *ordered])}):"]
         methods += [f"        {line}" for line in [*checks, *lines]]
     name = source.global_name(model.name)
@@ -399,7 +412,7 @@ def module_source(model: Model, measured: Pair, dtype: str = "float32") -> tuple
         *(f"        {line}" for line in resets or ["pass"]),
         *methods,
     ]
-    return assembled(source, "\n".join(text)), name
+    return Written(assembled(source, "\n".join(text)), name, takes["forward"], takes["measure"])
 
 
 def _outputs(graph: Graph) -> Graph:
@@ -424,10 +437,6 @@ def pruned(graph: Graph, outputs: Sequence[Output]) -> Graph:
 def _all(model: Model, measured: Pair) -> Graph:
     """A graph that takes all that the model holds, with the scopes of both methods."""
     return model.training
-
-
-def _is_step(writer: ModuleWriter, text: str) -> bool:
-    return any(key[0] == "step" and value.text == text for key, value in writer.env.items())
 
 
 def _checks(writer: ModuleWriter) -> list[str]:

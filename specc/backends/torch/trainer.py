@@ -45,9 +45,10 @@ class Trainer:
         import torch
 
         self._torch, self.how = torch, how
-        self.source, name = module_source(model, Pair(*measured), dtype)
+        written = module_source(model, Pair(*measured), dtype)
+        self.source, self._takes = written.text, written.measure
         self._namespace = load_source(self.source)
-        self.module = self._namespace[name]().to(getattr(torch, dtype)).to(how.device)
+        self.module = self._namespace[written.name]().to(getattr(torch, dtype)).to(how.device)
         self.module.train()
         self.tensor_of: dict[str, Any] = self.module.state_dict(keep_vars=True)
         self._key = torch.zeros(2, dtype=torch.int64, device=how.device)
@@ -84,13 +85,13 @@ class Trainer:
         torch = self._torch
         if self._draws:
             self._key.copy_(torch.tensor(key))
-        given = {name: self.entering(value) for name, value in feeds.items()}
+        given = [self.entering(feeds[name]) for name in self._takes]
         try:
             if self.how.precision is None:
-                return self._measure(**given)
+                return self._measure(*given)
             reduced = torch.bfloat16 if self.how.precision == "bf16" else torch.float16
             with torch.autocast(self.how.device, dtype=reduced):
-                return self._measure(**given)
+                return self._measure(*given)
         except (IndexError, RuntimeError) as error:
             raise out_of_range(error) from error
 
