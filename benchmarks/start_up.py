@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.specs import concatenated, repeated_layers, written_layers
+from benchmarks.large_specs import concatenated, repeated_layers, written_layers
 
 ROOT = Path(__file__).parent.parent
 

@@ -1,0 +1,34 @@
+"""The table of training steps: python -m benchmarks.steps [--quick] [--workloads mlp,lenet] ..."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from benchmarks.steps.launch import QUICK, Effort
+from benchmarks.steps.systems import SYSTEMS
+from benchmarks.steps.table import section
+from benchmarks.steps.workloads import WORKLOADS
+
+
+def main(words: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.steps", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one launch of a few short blocks")
+    parser.add_argument("--workloads", default=",".join(WORKLOADS), metavar="A,B")
+    parser.add_argument("--systems", default=",".join(SYSTEMS), metavar="A,B")
+    parser.add_argument("--threads", default="1,2", metavar="A,B")
+    parser.add_argument("--no-inference", action="store_true")
+    options = parser.parse_args(words)
+    lines = section(
+        [WORKLOADS[name] for name in options.workloads.split(",")],
+        options.systems.split(","),
+        QUICK if options.quick else Effort(),
+        [int(count) for count in options.threads.split(",")],
+        inference=not options.no_inference,
+    )
+    print(lines)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

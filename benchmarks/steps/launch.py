@@ -1,0 +1,169 @@
+"""Starts the systems side by side and has them run in turns. Knows no system from another."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.steps.child import FIRST
+from benchmarks.steps.systems import SYSTEMS, Absent
+from benchmarks.steps.workloads import Workload
+
+ROOT = Path(__file__).parent.parent.parent
+TOLERANCE = 1e-4
+LIMITS = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB")
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to look."""
+
+    launches: int = 3
+    rounds: int = 15
+    block_s: float = 0.05
+
+
+QUICK = Effort(launches=1, rounds=5, block_s=0.03)
+
+
+@dataclass
+class Launch:
+    """What one launch of every system measured: seconds a step, a block of each round."""
+
+    blocks: dict[str, list[float]] = field(default_factory=dict)
+    memory: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The launches of one workload, and why some systems are not among them."""
+
+    launches: Sequence[Launch]
+    absent: Mapping[str, str]
+
+    @property
+    def systems(self) -> list[str]:
+        return list(self.launches[0].blocks)
+
+    def seconds(self, system: str) -> float:
+        """The median over launches of the median over blocks."""
+        return statistics.median(statistics.median(each.blocks[system]) for each in self.launches)
+
+    def ratio(self, system: str, base: str) -> float:
+        """The median over launches of the median over rounds of this system's block to that one's:
+        the two ran next to each other, so that what else the machine does counts for both.
+        """
+        medians: list[float] = []
+        for each in self.launches:
+            pairs = zip(each.blocks[system], each.blocks[base], strict=True)
+            medians.append(statistics.median(one / other for one, other in pairs))
+        return statistics.median(medians)
+
+    def memory(self, system: str, what: str) -> int:
+        return max(each.memory[system][what] for each in self.launches)
+
+
+class Process:
+    """A child that answers."""
+
+    def __init__(self, workload: str, system: str, what: str, threads: int) -> None:
+        limits = {f"{library}_NUM_THREADS": str(threads) for library in LIMITS}
+        self.system = system
+        self.popen = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.steps.child", workload, system, what, str(threads)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+            env={**os.environ, **limits}, preexec_fn=_pinned(threads),
+        )  # fmt: skip
+        started = self._answer()
+        if "absent" in started:
+            self.popen.wait()
+            raise Absent(started["absent"])
+
+    def ask(self, *words: Any) -> Any:
+        assert self.popen.stdin
+        print(*words, file=self.popen.stdin, flush=True)
+        return self._answer()
+
+    def _answer(self) -> Any:
+        assert self.popen.stdout
+        line = self.popen.stdout.readline()
+        assert line, f"{self.system} ended with {self.popen.wait()}"
+        return json.loads(line)
+
+    def end(self) -> None:
+        assert self.popen.stdin
+        assert self.popen.stdout
+        self.popen.stdin.close()
+        self.popen.wait()
+        self.popen.stdout.close()
+
+
+def _pinned(threads: int) -> Any:
+    """What keeps a child on as many of the last cores as it has threads, where that can be said."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    cores = sorted(os.sched_getaffinity(0))[-threads:]
+    return lambda: os.sched_setaffinity(0, cores)
+
+
+@contextmanager
+def processes(
+    workload: Workload, systems: Sequence[str], what: str, threads: int
+) -> Iterator[tuple[list[Process], dict[str, str]]]:
+    """The systems that could be started, and why the others could not."""
+    absent: dict[str, str] = {}
+    running: list[Process] = []
+    with ExitStack() as stack:
+        for system in systems:
+            try:
+                process = Process(workload.name, system, what, threads)
+            except Absent as reason:
+                absent[system] = str(reason)
+            else:
+                stack.callback(process.end)
+                running.append(process)
+        yield running, absent
+
+
+def measure(
+    workload: Workload, systems: Sequence[str], what: str, threads: int, effort: Effort
+) -> Measured:
+    """Launches what of the systems does this, compares first results, then times in turns."""
+    systems = [name for name in systems if SYSTEMS[name].takes(workload, what == "train")]
+    launches: list[Launch] = []
+    absent: dict[str, str] = {}
+    for _ in range(effort.launches):
+        launch = Launch()
+        with processes(workload, systems, what, threads) as (running, missing):
+            absent |= missing
+            agree({each.system: each.ask("losses") for each in running})
+            for each in running:
+                each.ask("block", effort.block_s)
+            for turn in range(effort.rounds):
+                for each in running if turn % 2 else reversed(running):
+                    blocks = launch.blocks.setdefault(each.system, [])
+                    blocks.append(each.ask("block", effort.block_s))
+            launch.blocks = {each.system: launch.blocks[each.system] for each in running}
+            launch.memory = {each.system: each.ask("memory") for each in running}
+        launches.append(launch)
+    return Measured(launches, absent)
+
+
+def agree(first: Mapping[str, Sequence[float]]) -> None:
+    """Nobody races with a wrong result."""
+    base, *others = first
+    for system in others:
+        assert len(first[system]) == len(first[base]) >= FIRST, f"{system}: {first[system]}"
+        for one, other in zip(first[system], first[base], strict=True):
+            assert math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE), (
+                f"{system} gives {first[system]}, {base} {first[base]}"
+            )

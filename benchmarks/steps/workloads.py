@@ -1,0 +1,100 @@
+"""The four workloads: shapes, initial weights and batches, the same for all. Runs nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+SPECS = Path(__file__).parent.parent / "specs"
+CLASSES = 10
+Batch = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Weights are named as in the spec and shaped as torch shapes them."""
+
+    name: str
+    title: str
+    batch: int
+    image: tuple[int, ...]
+    parameters: Mapping[str, tuple[int, ...]]
+    states: Mapping[str, int]
+
+    @property
+    def spec(self) -> Path:
+        return SPECS / f"{self.name}.nn"
+
+
+def _layers(**weights: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    """Each layer's weight and its bias, as long as the weight's first axis."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer, shape in weights.items():
+        shapes |= {f"{layer}.weight": shape, f"{layer}.bias": shape[:1]}
+    return shapes
+
+
+WORKLOADS = {
+    each.name: each
+    for each in (
+        Workload(
+            "mlp", "784-128-64-10, SGD with momentum, batch 64", 64, (784,),
+            _layers(fc1=(128, 784), fc2=(64, 128), fc3=(10, 64)), {},
+        ),
+        Workload(
+            "wide", "1024-1024-1024-10, Adam, batch 256", 256, (1024,),
+            _layers(fc1=(1024, 1024), fc2=(1024, 1024), fc3=(10, 1024)), {},
+        ),
+        Workload(
+            "lenet", "LeNet on 1×28×28, Adam, batch 64", 64, (1, 28, 28),
+            _layers(conv1=(6, 1, 5, 5), conv2=(16, 6, 5, 5), fc1=(120, 400), fc2=(84, 120),
+                    fc3=(10, 84)), {},
+        ),
+        Workload(
+            "convolutions", "three 3×3 convolutions with batch norm on 3×32×32, Adam, batch 32",
+            32, (3, 32, 32),
+            _layers(conv1=(32, 3, 3, 3), norm1=(32,), conv2=(64, 32, 3, 3), norm2=(64,),
+                    conv3=(64, 64, 3, 3), norm3=(64,), fc=(10, 1024)),
+            {"norm1": 32, "norm2": 64, "norm3": 64},
+        ),
+    )
+}  # fmt: skip
+
+
+def initial_weights(workload: Workload, seed: int = 0) -> dict[str, np.ndarray]:
+    """Parameters and states by name: weights and biases uniform within ± 1 / √fan in (norms' near
+    1 and 0), running statistics off their defaults, so that a system that ignores them is seen.
+    """
+    random = np.random.default_rng(seed)
+    made: dict[str, np.ndarray] = {}
+    for name, shape in workload.parameters.items():
+        layer, _, kind = name.rpartition(".")
+        weight = workload.parameters[f"{layer}.weight"]
+        bound = 1 / math.sqrt(math.prod(weight[1:]) or weight[0])
+        centre = 1 if layer in workload.states and kind == "weight" else 0
+        made[name] = random.uniform(centre - bound, centre + bound, shape).astype(np.float32)
+    for name, features in workload.states.items():
+        made[f"{name}.running_mean"] = random.normal(0, 0.1, features).astype(np.float32)
+        made[f"{name}.running_var"] = random.uniform(0.5, 1.5, features).astype(np.float32)
+    return made
+
+
+def batches(workload: Workload, count: int, seed: int = 1) -> list[Batch]:
+    """Synthetic: float32 images from N(0, 1) and int64 labels that a linear map of them makes."""
+    random = np.random.default_rng(seed)
+    rule = random.normal(size=(math.prod(workload.image), CLASSES))
+    made: list[Batch] = []
+    for _ in range(count):
+        image = random.normal(size=(workload.batch, *workload.image)).astype(np.float32)
+        made.append((image, (image.reshape(workload.batch, -1) @ rule).argmax(1)))
+    return made
+
+
+def images(workload: Workload, batch: int, seed: int = 2) -> np.ndarray:
+    """A batch to predict: float32 from N(0, 1)."""
+    shape = (batch, *workload.image)
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
