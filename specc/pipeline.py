@@ -195,7 +195,7 @@ def predict(path: str | Path, **options: Any) -> Mapping[str, Any]:
 
 
 def export(path: str | Path, **options: Any) -> Path:
-    """Writes a model as a program that runs without specc. See training.predict for options."""
-    from specc.training.predict import export as export_file
+    """Writes a model as a program that runs without specc. See training.exports for options."""
+    from specc.training.exports import export as export_file
 
     return export_file(path, **options)

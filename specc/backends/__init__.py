@@ -8,8 +8,8 @@ from types import ModuleType
 
 from specc.diagnostics import did_you_mean, fault
 
-BACKENDS = ("numpy", "torch")
-NEEDS = {"torch": "torch"}  # the library of a backend, and the extra that brings it
+BACKENDS = ("numpy", "torch", "onnx")
+NEEDS = {"torch": "torch", "onnx": "onnx"}  # the library of a backend, and the extra that brings it
 
 
 def backend(name: str) -> ModuleType:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from specc import pipeline
+from specc import backends, pipeline
 from specc.diagnostics import did_you_mean, fault
 from specc.ir.graph import Graph
 from specc.ir.model import Model, Spec
@@ -42,17 +42,19 @@ class Forward:
         dtype: str = "float32",
         seed: int = 0,
         weights: Mapping[str, np.ndarray] | str | Path | None = None,
+        backend: str = "numpy",
     ) -> None:
-        self.model, self.dtype, self.seed = model, dtype, seed
-        self.graph: Graph = pipeline.lower(pipeline.forward(model))
-        self.program = pipeline.compile(self.graph, dtype)
+        self.model, self.dtype, self.seed, self.backend = model, dtype, seed, backend
+        self.graph, self.program = program_of(pipeline.forward(model), backend, dtype)
         self.weights = initial_weights(model, seed, dtype)
         if weights is not None:
             load_weights(self.weights, weights)
 
     @property
     def source(self) -> str:
-        """The Python text of the program, which runs with NumPy alone."""
+        """The Python text of the program, which runs without specc."""
+        if self.backend != "numpy":
+            return self.program.source
         return pipeline.source_of(self.graph, self.dtype)
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -86,6 +88,14 @@ class Forward:
                     help=did_you_mean(name, known),
                 )
         return {n: fitted(node, np.asarray(inputs[n]), self.dtype) for n, node in wanted.items()}
+
+
+def program_of(graph: Graph, backend: str, dtype: str) -> tuple[Graph, Any]:
+    """The graph as a backend runs it, and its program. Only NumPy's has no calls."""
+    if backend == "numpy":
+        flat = pipeline.lower(graph)
+        return flat, pipeline.compile(flat, dtype)
+    return graph, backends.backend(backend).compile(graph, dtype)
 
 
 def initial_weights(model: Model, seed: int, dtype: str) -> dict[str, np.ndarray]:
@@ -148,7 +158,8 @@ def predict(
     """
     pipeline.check_options(backend, dtype or "float32", None)
     spec = pipeline.build(path, overrides)
-    forward = Forward(chosen_model(spec, model), dtype=dtype or "float32", weights=weights)
+    chosen = chosen_model(spec, model)
+    forward = Forward(chosen, dtype=dtype or "float32", weights=weights, backend=backend)
     outputs = forward(**read_inputs(inputs, forward.graph))
     if output is not None:
         write_npz(Path(output), outputs)
@@ -192,6 +203,7 @@ def run_forward(spec: Spec, options: Options, progress: Progress) -> Result:
             dtype=options.dtype or "float32",
             seed=options.seed or 0,
             weights=options.weights,
+            backend=options.backend,
         )
         result.outputs = forward(**read_inputs(options.inputs, forward.graph))
         result.parameters = forward.weights
@@ -208,28 +220,3 @@ def run_forward(spec: Spec, options: Options, progress: Progress) -> Result:
     if result.folder is not None:
         progress.say(f"results in {result.folder}")
     return result
-
-
-def export(
-    path: str | Path,
-    *,
-    to: str,
-    output: str | Path,
-    weights: str | Path | None = None,
-    overrides: Mapping[str, str] | None = None,
-    model: str | None = None,
-    dtype: str | None = None,
-) -> Path:
-    """Writes a model's program, which runs without specc; weights go beside it as .npz.
-
-    Raises:
-        SpecError: for a fault in the spec or the weights, or a format that isn't there.
-    """
-    pipeline.check_options(to, dtype or "float32", None)
-    spec = pipeline.build(path, overrides)
-    forward = Forward(chosen_model(spec, model), dtype=dtype or "float32", weights=weights)
-    where = Path(output)
-    write_atomically(where, forward.source.encode())
-    if weights is not None:
-        write_npz(where.with_suffix(".npz"), forward.weights)
-    return where

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from specc.backends.onnx.composites import can_run
+from specc.backends.onnx.files import save
 from specc.backends.onnx.model import IR_VERSIONS, OPSET, Form, lower, model_of
 
 if TYPE_CHECKING:
     from specc.backends.onnx.program import Program
     from specc.ir import Graph
 
-__all__ = ["IR_VERSIONS", "OPSET", "Form", "can_run", "compile", "lower", "model_of"]
+__all__ = ["IR_VERSIONS", "OPSET", "Form", "can_run", "compile", "lower", "model_of", "save"]
 
 
 def compile(

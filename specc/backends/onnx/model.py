@@ -86,26 +86,21 @@ def model_of(graph: Graph, form: Form) -> onnx.ModelProto:
         outputs,
         [_tensor(name, array) for name, array in {**held, **constants}.items()],
     )
-    return helper.make_model(
+    model = helper.make_model(
         made,
         producer_name="specc",
         producer_version=__version__,
         ir_version=IR_VERSIONS[form.opset],
         opset_imports=[helper.make_opsetid("", form.opset)],
-        **_properties(form.metadata),
     )
+    for key, value in form.metadata.items():
+        model.metadata_props.add(key=key, value=value)
+    return model
 
 
 def _kept(node: Node, form: Form, read: set[str]) -> bool:
     """Weights inside are no inputs, unless they may be overridden; what is unread still is one."""
     return form.overridable or node.attributes["name"] not in form.weights
-
-
-def _properties(metadata: Mapping[str, str]) -> dict[str, Any]:
-    if not metadata:
-        return {}
-    entries = [onnx.StringStringEntryProto(key=k, value=v) for k, v in metadata.items()]
-    return {"metadata_props": entries}
 
 
 def _named(builder: Builder, results: Mapping[str, Node]) -> list[Row]:
