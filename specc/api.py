@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from specc import language, pipeline
 from specc.diagnostics import did_you_mean, fault
@@ -44,7 +44,8 @@ class Spec:
 
         found = chosen_model(self.built, name)
         texts = {f"{found.name}.{key}": text_of(value) for key, value in hypers.items()}
-        return Model(chosen_model(self._with(texts), found.name))
+        spec = self._with(texts)
+        return Model(spec, chosen_model(spec, found.name))
 
     def run(
         self,
@@ -92,14 +93,15 @@ class Spec:
                 help=did_you_mean(name or "", trains),
             )
         train = trains[name] if name else self.built.trains[-1]
-        return Trainer(train, dtype=dtype, seed=train.seed if seed is None else seed)
+        seed = train.seed if seed is None else seed
+        return Trainer(train, backend=backend, dtype=dtype, seed=seed)
 
 
 class Model:
     """One model of a spec, for some hyper-parameters."""
 
-    def __init__(self, built: ir.Model) -> None:
-        self.built = built
+    def __init__(self, spec: ir.Spec, built: ir.Model) -> None:
+        self.spec, self.built = spec, built
 
     def compile(
         self,
@@ -116,12 +118,20 @@ class Model:
         from specc.training.predict import Forward
 
         pipeline.check_options(backend, dtype, seed)
-        return Forward(self.built, dtype=dtype, seed=seed, weights=weights)
+        return Forward(self.built, dtype=dtype, seed=seed, weights=weights, backend=backend)
 
-    def torch(self) -> NoReturn:
-        """An nn.Module, once there is a torch backend; B101 until then."""
-        pipeline.check_options("torch", "float32", None)
-        raise AssertionError("check_options refuses torch")
+    def torch(
+        self,
+        *,
+        dtype: str = "float32",
+        seed: int = 0,
+        weights: Mapping[str, np.ndarray] | str | Path | None = None,
+    ) -> Any:
+        """An nn.Module whose state_dict has the spec's names; weights as in `compile`."""
+        from specc.training.torch import module_of
+
+        pipeline.check_options("torch", dtype, seed)
+        return module_of(self.spec, self.built, dtype=dtype, seed=seed, weights=weights)
 
     def export(self, path: str | Path, *, dtype: str = "float32", seed: int = 0) -> Path:
         """Writes the model as a program: .py is NumPy source. B101 for what isn't there yet."""
@@ -137,10 +147,10 @@ class Model:
 class Trainer:
     """A train block's step: `trainer.step(image=x, label=y)` updates and returns the metrics."""
 
-    def __init__(self, train: ir.Train, *, dtype: str, seed: int) -> None:
-        from specc.training.learner import Learner
+    def __init__(self, train: ir.Train, *, backend: str, dtype: str, seed: int) -> None:
+        from specc.training.engines import engine
 
-        self._learner: Learner = Learner(train, seed=seed, dtype=dtype)
+        self._learner: Learner = engine(train, backend, seed=seed, dtype=dtype)[0]
 
     def step(self, **batch: np.ndarray) -> dict[str, float]:
         """One update. Arrays are converted as a data block's columns are.

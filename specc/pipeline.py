@@ -7,6 +7,7 @@ Backends are reached by name and imported when they are asked for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,8 @@ STAGES = (
     "parse", "build", "objective", "differentiate", "step", "forward", "simplify", "expand",
     "simplify.expanded", "compile",
 )  # fmt: skip
+PRECISIONS = ("bf16", "fp16")
+DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 SEED_LIMIT = 2**32  # a seed is one word of Philox's key
 
 
@@ -177,6 +180,19 @@ def check_options(backend: str, dtype: str, seed: int | None) -> None:
             expected="0 to 4294967295",
             found=str(seed),
         )
+
+
+def check_how(backend: str, how: Mapping[str, Any]) -> None:
+    """Whether the backend takes these choices, and they mean something."""
+    for name, value in how.items():
+        option = "--compile" if name == "compiled" else f"--{name}"
+        if backend != "torch":
+            raise fault("B103", f"`{option}` is torch's", found=f"backend {backend}")
+        if name == "precision" and value not in PRECISIONS:
+            expected = " or ".join(PRECISIONS)
+            raise fault("B103", "no such precision", expected=expected, found=str(value))
+        if name == "device" and not DEVICE.fullmatch(str(value)):
+            raise fault("B103", "no such device", expected="cpu, cuda or cuda:1", found=str(value))
 
 
 # ── the entrances ────────────────────────────────────────────────────────────────────────────────

@@ -26,6 +26,9 @@ def declare(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="DIR", help="where results go; else a new folder in runs/")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--device", metavar="D", help="torch's: cpu (unless said), cuda, cuda:1")
+    parser.add_argument("--precision", metavar="P", help="torch's forward in bf16 or fp16")
+    parser.add_argument("--compile", action="store_true", help="have torch.compile make the step")
     add_overrides(parser)
     add_json(parser)
 
@@ -41,11 +44,18 @@ def run(options: Namespace) -> int:
         inputs=options.input,
         out=options.out,
         resume=options.resume,
+        how=_how(options),
         progress=Silent() if options.json else None,
     )
     if options.json:
         print_json(_answer(result))
     return result.status
+
+
+def _how(options: Namespace) -> dict[str, Any]:
+    """What of a backend's own choices was made."""
+    said = {"device": options.device, "precision": options.precision, "compiled": options.compile}
+    return {name: value for name, value in said.items() if value}
 
 
 def _answer(result: Result) -> dict[str, Any]:

@@ -69,6 +69,7 @@ def run(
         SpecError: whatever is wrong with the spec, the data, the options or the folder.
     """
     pipeline.check_options(backend, dtype or "float32", seed)
+    pipeline.check_how(backend, how or {})
     options = Options(
         overrides=overrides, inputs=inputs, weights=weights, backend=backend, dtype=dtype,
         seed=seed, out=out, resume=resume, how=how,

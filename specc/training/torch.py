@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,10 @@ from specc import passes, pipeline
 from specc.backends import backend
 from specc.backends.numpy.runtime import random_bits
 from specc.ir.graph import Graph
-from specc.ir.model import Train
+from specc.ir.model import Model, Spec, Train
+from specc.training.files import write_atomically
 from specc.training.learner import Arrays, Learner
+from specc.training.predict import initial_weights, load_weights
 
 ROLES = ("loss", "part", "metric", "metric_state", "state")
 
@@ -39,6 +42,47 @@ def measured(train: Train) -> tuple[Graph, Graph]:
     return first, second
 
 
+def written(spec: Spec, model: Model, dtype: str) -> Any:
+    """A model's module as text; its `measure` is the objective of the train block that has it."""
+    train = next((each for each in reversed(spec.trains) if each.model is model), None)
+    if train is not None:
+        graphs = measured(train)
+    else:
+        both = (model.training, model.inference)
+        first, second = (pipeline.pruned(g, lambda output: output.role in ROLES) for g in both)
+        graphs = first, second
+    torch = backend("torch")
+    return torch.module_source(model, torch.Pair(*graphs), dtype)
+
+
+def module_of(
+    spec: Spec,
+    model: Model,
+    *,
+    dtype: str = "float32",
+    seed: int = 0,
+    weights: Mapping[str, np.ndarray] | str | Path | None = None,
+) -> Any:
+    """The nn.Module of a model with the seed's weights, or those that are given."""
+    torch = backend("torch")
+    values = initial_weights(model, seed, dtype)
+    if weights is not None:
+        load_weights(values, weights)
+    return torch.loaded(written(spec, model, dtype), values, dtype)
+
+
+def export_module(
+    spec: Spec, model: Model, where: Path, dtype: str, weights: str | Path | None
+) -> Path:
+    """Writes the module's text, and given weights beside it as a state_dict, in a .pt file."""
+    write_atomically(where, written(spec, model, dtype).text.encode())
+    if weights is not None:
+        values = initial_weights(model, 0, dtype)
+        load_weights(values, weights)
+        write_atomically(where.with_suffix(".pt"), backend("torch").saved(values))
+    return where
+
+
 class TorchLearner(Learner):
     """A learner whose step is torch's."""
 
@@ -47,6 +91,7 @@ class TorchLearner(Learner):
     ) -> None:
         self._torch = backend("torch")
         self.how = self._torch.How(**(how or {}))
+        self._torch.check_device(self.how.device)
         self._ready = False
         super().__init__(train, seed=seed, dtype=dtype)
         self._make_optimizers()

@@ -1,13 +1,13 @@
 """torch: graphs as readable modules and functions, which run with torch alone."""
 
-from specc.backends.torch.load import load_source
+from specc.backends.torch.load import check_device, load_source, loaded, saved
 from specc.backends.torch.modes import Pair
-from specc.backends.torch.module import module_source
+from specc.backends.torch.module import Written, module_source
 from specc.backends.torch.optimizers import Stepped, row_of
 from specc.backends.torch.program import Program, compile, scalar_function
 from specc.backends.torch.trainer import How, Trainer
 
 __all__ = [
-    "How", "Pair", "Program", "Stepped", "Trainer", "compile", "load_source", "module_source",
-    "row_of", "scalar_function",
+    "How", "Pair", "Program", "Stepped", "Trainer", "Written", "check_device", "compile",
+    "load_source", "loaded", "module_source", "row_of", "saved", "scalar_function",
 ]  # fmt: skip

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import builtins
+import io
 import linecache
+from collections.abc import Mapping
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from specc.diagnostics import fault
+
+if TYPE_CHECKING:
+    from specc.backends.torch.module import Written
 
 _numbers = count(1)
 
@@ -17,3 +24,35 @@ def load_source(source: str, name: str = "specc_torch") -> dict[str, Any]:
     namespace: dict[str, Any] = {"__name__": name, "__file__": file}
     exec(builtins.compile(source, file, "exec"), namespace)  # noqa: S102
     return namespace
+
+
+def loaded(written: Written, weights: Mapping[str, Any], dtype: str) -> Any:
+    """The module of a text, with these weights by the spec's names."""
+    import torch
+
+    module = load_source(written.text)[written.name]()
+    if dtype == "float64":
+        module = module.double()
+    state = {name: torch.tensor(values) for name, values in weights.items()}
+    module.load_state_dict(state)
+    return module
+
+
+def check_device(device: str) -> None:
+    """Raises B103 where torch can't reach the device."""
+    import torch
+
+    count = torch.cuda.device_count() if device.startswith("cuda") else 1
+    place = int(device.partition(":")[2] or 0)
+    if place >= count:
+        found = f"{count} CUDA devices" if count else "no CUDA device"
+        raise fault("B103", f"torch has no `{device}` here", expected="cpu", found=found)
+
+
+def saved(weights: Mapping[str, Any]) -> bytes:
+    """A state_dict as torch.save writes it."""
+    import torch
+
+    content = io.BytesIO()
+    torch.save({name: torch.tensor(values) for name, values in weights.items()}, content)
+    return content.getvalue()

@@ -23,10 +23,12 @@ from specc.backends.torch.write import (
     Source,
     comment_of,
     missing_axes,
+    plain,
 )
 from specc.ir import Graph, Node, Output, Type, toposort
 from specc.ir.model import Model
 from specc.ir.size import axes as axes_of
+from specc.version import __version__
 
 HELD = ("parameter", "state")  # roles of what a module may hold
 
@@ -43,12 +45,13 @@ class Layer:
     kept: tuple[int, ...]  # the places of these among the body's results
 
 
-def assembled(source: Source, last: str) -> str:
+def assembled(source: Source, last: str, doc: str = "") -> str:
     """The whole text: imports, the pieces that the functions need, they, and the last of them."""
     pieces = carried(source.helpers)
     texts = [*source.texts, last]
     text = "\n".join([*pieces, *texts])
-    lines = ["from __future__ import annotations", ""]
+    lines = [f'"""{doc}"""', ""] if doc else []
+    lines += ["from __future__ import annotations", ""]
     if "math." in text:
         lines.append("import math")
     if _says(text, "Callable", "Sequence"):
@@ -57,7 +60,11 @@ def assembled(source: Source, last: str) -> str:
         lines.append("from math import copysign, inf, nan")
     if _says(text, "Any"):
         lines.append("from typing import Any")
-    lines += ["", "import torch", "import torch.nn.functional as F", "from torch import Tensor, nn"]
+    lines += [] if lines[-1] == "" else [""]
+    lines += ["import torch"] if _says(text, "torch") else []
+    lines += ["import torch.nn.functional as F"] if _says(text, "F") else []
+    used = [name for name in ("Tensor", "nn") if _says(text, name)]
+    lines += [f"from torch import {', '.join(used)}"] if used else []
     return "\n\n\n".join(["\n".join(lines), *pieces, *texts]) + "\n"
 
 
@@ -412,7 +419,12 @@ def module_source(model: Model, measured: Pair, dtype: str = "float32") -> Writt
         *(f"        {line}" for line in resets or ["pass"]),
         *methods,
     ]
-    return Written(assembled(source, "\n".join(text)), name, takes["forward"], takes["measure"])
+    span = model.span
+    file = f" of {plain(span.source.path)}" if span is not None else ""
+    doc = f"The model {plain(model.name)}{file}, as specc {__version__} writes it for torch."
+    return Written(
+        assembled(source, "\n".join(text), doc), name, takes["forward"], takes["measure"]
+    )
 
 
 def _outputs(graph: Graph) -> Graph:

@@ -30,9 +30,12 @@ def compile(graph: Graph, dtype: str = "float32", *, device: str = "cpu") -> Pro
     return Program(graph, dtype, device)
 
 
-def source_of(graph: Graph, dtype: str = "float32") -> str:
-    """A module with a function `run` of the graph's inputs in order, but for the key."""
-    source = Source(dtype)
+def source_of(graph: Graph, dtype: str = "float32", *, trainable: bool = False) -> str:
+    """A module with a function `run` of the graph's inputs in order, but for the key.
+
+    If it is to be trainable, the gradients that definitions state are autograd's too.
+    """
+    source = Source(dtype, trainable=trainable)
     source.global_name("run")
     local = source.local_names()
     pair = Pair(graph)
