@@ -52,7 +52,7 @@ class _Fault:
         self.at = at
         self.kind = tokens.kinds[at]
         self.before = tokens.kinds[at - 1] if at else ""
-        self.begin = _statement_start(tokens, at)
+        self.begin = statement_start(tokens, at)
         self.first = tokens.kinds[self.begin]
         self.in_body = any(value == "{" for value in _open_blocks(tokens, at))
 
@@ -352,11 +352,12 @@ class _Fault:
             kind = self.tokens.kinds[at]
             depth += (kind == "}") - (kind == "{")
             if depth < 0:
-                return self._place(_statement_start(self.tokens, at))
+                return self._place(statement_start(self.tokens, at))
         return None
 
 
-def _statement_start(tokens: Tokens, at: int) -> int:
+def statement_start(tokens: Tokens, at: int) -> int:
+    """The first token of the statement that the token at `at` stands in."""
     while at > 0 and tokens.kinds[at - 1] not in ("NEWLINE", "{", "}", "COMMENT", "DOC"):
         at -= 1
     return at

@@ -1,7 +1,8 @@
 """Reads on after a fault, so that one run reports every fault of a file.
 
-Runs only on files that the parser has refused. A statement that can't be read is left out; a block
-whose header can't be read is read as if it belonged to an `if`, or to an item without a name.
+Runs only on files that the parser has refused. A statement that can't be read is left out. A block
+whose header can't be read is read as if it belonged to an `if`; if it is a whole item, to one
+without a name, which transform.py leaves out.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from specc.diagnostics import Diagnostic, Span, labels
 from specc.language.automaton import END
 from specc.language.brackets import balanced, unclosed
-from specc.language.explain import explain
+from specc.language.explain import DEFINED, ONLY_ITEMS, explain, statement_start
 from specc.language.foreign import described, put_right, respelt
 from specc.language.layout import CONTINUES, CONTROL, Tokens
 
@@ -48,6 +49,12 @@ def _resume(parser: Parser, tokens: Tokens, at: int) -> int:
     """Leaves the present statement out and reads on; where the next fault is, or -1."""
     kinds = tokens.kinds
     stop = at
+    if at and kinds[at - 1] == "DOC":  # the fault is the doc: what follows it may be sound
+        _to_statement(parser)
+        following = parser.run(tokens, at)
+        if following != at:
+            return following
+    begin = statement_start(tokens, at)
     if at and kinds[at - 1] == "NEWLINE" and kinds[at] not in ("{", "}", END):
         stop += 1  # the fault is the statement's first word
     while kinds[stop] not in ("NEWLINE", "}", END):
@@ -59,7 +66,8 @@ def _resume(parser: Parser, tokens: Tokens, at: int) -> int:
     _to_statement(parser)
     in_body = parser.accepts("}")
     if kinds[stop] == "{":
-        _feed(parser, "if true {" if in_body else "layer NAME {")
+        header = "if NAME {" if kinds[begin] in ONLY_ITEMS | DEFINED else "if true {"
+        _feed(parser, header if in_body else "layer NAME {")
         stop += 1
     elif kinds[stop] == "NEWLINE" or (kinds[stop] == "}" and not in_body):
         stop += 1

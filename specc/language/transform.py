@@ -259,8 +259,8 @@ class Transform:
 
     def if_(
         self, start: int, end: int, _word: str, test: Expression, block: Block, remark: str
-    ) -> If:
-        return If(test, block[1], (), block[0], self._span(start, end))
+    ) -> If | Remark:
+        return self._if(start, end, test, block, ())
 
     def if_else(
         self,
@@ -272,14 +272,33 @@ class Transform:
         _else: str,
         otherwise: Block,
         remark: str,
-    ) -> If:
+    ) -> If | Remark:
         said = (Remark(otherwise[0], self._span(end, end)),) if otherwise[0] else ()
-        return If(test, block[1], said + otherwise[1], block[0], self._span(start, end))
+        return self._if(start, end, test, block, said + otherwise[1])
 
     def if_chain(
-        self, start: int, end: int, _word: str, test: Expression, block: Block, _else: str, rest: If
-    ) -> If:
-        return If(test, block[1], (rest,), block[0], self._span(start, end))
+        self,
+        start: int,
+        end: int,
+        _word: str,
+        test: Expression,
+        block: Block,
+        _else: str,
+        rest: If | Remark,
+    ) -> If | Remark:
+        return self._if(start, end, test, block, (rest,))
+
+    def _if(
+        self,
+        start: int,
+        end: int,
+        test: Expression,
+        block: Block,
+        otherwise: tuple[Statement, ...],
+    ) -> If | Remark:
+        if isinstance(test, Name) and not test.id:  # recover.py's: a block that belongs to nothing
+            return Remark("", self._span(start, end))
+        return If(test, block[1], otherwise, block[0], self._span(start, end))
 
     def repeat(
         self,
