@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from specc import language, passes
+from specc.collector import undisturbed
 from specc.diagnostics import Source, fault
 from specc.ir.graph import Graph, Node, Output, toposort
 from specc.ir.model import Model, Spec, Train
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from specc.backends.numpy import Program
     from specc.training.results import Result
 
-BACKENDS = ("numpy", "torch")
+BACKENDS = ("numpy", "torch", "onnx")
 DTYPES = ("float32", "float64")
 # In their order; a file with a train block has objective to step, one with a model alone forward.
 STAGES = (
@@ -38,6 +39,7 @@ SEED_LIMIT = 2**32  # a seed is one word of Philox's key
 
 
 # ── the stages ───────────────────────────────────────────────────────────────────────────────────
+@undisturbed
 def build(path: str | Path, overrides: Mapping[str, str] | None = None) -> Spec:
     """parse, check, build: a file's models, data and train blocks, as graphs."""
     return language.load(str(path), dict(overrides or {}))
@@ -67,6 +69,7 @@ def expand(graph: Graph) -> Graph:
     return passes.expand(graph)
 
 
+@undisturbed
 def compile(
     graph: Graph, dtype: str = "float32", *, updates: Mapping[str, str] | None = None
 ) -> Program:
@@ -83,6 +86,7 @@ def source_of(graph: Graph, dtype: str = "float32") -> str:
     return numpy.export(graph, dtype)
 
 
+@undisturbed
 def lower(graph: Graph) -> Graph:
     """simplify, expand, simplify: from bodies and calls to one flat graph of what is needed."""
     return pruned(simplify(expand(simplify(graph))), lambda _: True)
@@ -94,6 +98,7 @@ def forward(model: Model, roles: Sequence[str] = ("output",)) -> Graph:
     return pruned(model.inference, lambda output: output.role in roles)
 
 
+@undisturbed
 def training_graph(train: Train) -> Graph:
     """objective, differentiate and lower: what a step computes of a batch."""
     graph = differentiate(train, objective(train))
@@ -101,6 +106,7 @@ def training_graph(train: Train) -> Graph:
     return lower(pruned(graph, lambda output: output.role in roles))
 
 
+@undisturbed
 def update_graph(train: Train) -> Graph:
     return lower(step(train))
 

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "diagnostics": set(),
     "limits": set(),
     "version": set(),
+    "collector": set(),
     "codes": {"diagnostics"},
     "ir": EVERYWHERE,
     "ops": {"ir", *EVERYWHERE},
@@ -34,7 +35,7 @@ MAY_IMPORT = {
         "pipeline", "ir", "ops", "passes", "backends", "backends.numpy", *EVERYWHERE,
     },
     "pipeline": {
-        "language", "passes", "ir", "ops", "backends", "backends.numpy", "training", *EVERYWHERE,
+        "collector", "language", "passes", "ir", "ops", "backends", "backends.numpy", "training", *EVERYWHERE,
     },
     "api": {
         "pipeline", "language", "training", "passes", "ir", "backends", "backends.numpy",
