@@ -28,5 +28,12 @@ def engine(
 
         learner = TorchLearner(train, seed=seed, dtype=dtype, how=how)
         return learner, Evaluator(train.model, seed=seed, dtype=dtype, compile=compiled(how))
+    if backend == "onnx":
+        from specc.backends import backend as loaded
+        from specc.training.onnx import OnnxLearner
+
+        learner = OnnxLearner(train, seed=seed, dtype=dtype, how=how)
+        compile = loaded("onnx").compile
+        return learner, Evaluator(train.model, seed=seed, dtype=dtype, compile=compile)
     learner = Learner(train, seed=seed, dtype=dtype)
     return learner, Evaluator(train.model, seed=seed, dtype=dtype)

@@ -10,9 +10,20 @@ from specc.backends.onnx.model import IR_VERSIONS, OPSET, Form, lower, model_of
 
 if TYPE_CHECKING:
     from specc.backends.onnx.program import Program
+    from specc.backends.onnx.stepper import Stepper
     from specc.ir import Graph
 
-__all__ = ["IR_VERSIONS", "OPSET", "Form", "can_run", "compile", "lower", "model_of", "save"]
+__all__ = [
+    "IR_VERSIONS",
+    "OPSET",
+    "Form",
+    "can_run",
+    "compile",
+    "lower",
+    "model_of",
+    "save",
+    "stepper",
+]
 
 
 def compile(
@@ -22,3 +33,10 @@ def compile(
     from specc.backends.onnx import program
 
     return program.compile(graph, dtype, opset=opset, threads=threads)
+
+
+def stepper(graph: Graph, dtype: str, fresh: frozenset[str], threads: int = 0) -> Stepper:
+    """A training step in onnxruntime; `fresh` are the inputs that every step brings."""
+    from specc.backends.onnx.stepper import Stepper
+
+    return Stepper(graph, dtype, fresh, threads)
