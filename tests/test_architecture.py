@@ -34,6 +34,10 @@ MAY_IMPORT = {
     "training": {
         "pipeline", "ir", "ops", "passes", "backends", "backends.numpy", *EVERYWHERE,
     },
+    "compare": {
+        "pipeline", "language", "passes", "ir", "training", "backends", "backends.torch",
+        "backends.onnx", *EVERYWHERE,
+    },
     "pipeline": {
         "collector", "language", "passes", "ir", "ops", "backends", "backends.numpy", "training", *EVERYWHERE,
     },
@@ -42,8 +46,8 @@ MAY_IMPORT = {
         *EVERYWHERE,
     },
     "cli": {
-        "", "pipeline", "language", "training", "passes", "ir", "ops", "codes", "backends.numpy",
-        *EVERYWHERE,
+        "", "pipeline", "language", "training", "compare", "passes", "ir", "ops", "codes",
+        "backends.numpy", *EVERYWHERE,
     },
     "__main__": {"cli"},
 }  # fmt: skip
@@ -51,7 +55,10 @@ MAY_IMPORT = {
 # Modules from outside that only some rooms may name, and the rooms that may.
 CONFINED = {
     "lark": {"language"},
-    "numpy": {"backends", "backends.numpy", "backends.torch", "backends.onnx", "training", "api"},
+    "numpy": {
+        "backends", "backends.numpy", "backends.torch", "backends.onnx", "training", "api",
+        "compare",
+    },
     "rich": {"cli", "training"},
     "safetensors": {"training"},
     "pyarrow": {"training"},
@@ -62,7 +69,7 @@ CONFINED = {
     "sklearn": set(),
     "pickle": set(),
     "marshal": set(),
-    "importlib": {"backends", "cli", "training"},  # training looks for files, and imports none
+    "importlib": {"backends", "cli", "training", "compare"},  # the last two look for files alone
 }
 
 # The files that may turn text into code: the loader of generated programs, and the maker of the

@@ -20,6 +20,7 @@ COMMANDS = {
     "show": "list a model's layers, shapes, parameters and costs, or any stage of the compiler",
     "explain": "explain a diagnostic's code",
     "predict": "run a trained model on inputs from a file",
+    "compare": "run a spec on several backends, and say where they differ and by how much",
     "export": "write a model as a program that runs without specc",
 }
 
