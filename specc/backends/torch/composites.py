@@ -97,12 +97,23 @@ def _embedding(c: Call) -> str:
     return f"F.embedding({c['index']}, {c['weight']})"
 
 
-def _softmax(c: Call) -> str:
-    return f"torch._safe_softmax({c['x']}, {c.attribute('max', 'axis')})"  # rows of -inf give zeros
+def _axis(c: Call) -> int | None:
+    """The one axis of the input that the body takes a maximum over."""
+    nodes = [node for node in toposort(c.body.results) if node.op.name == "max"]
+    whole = len(nodes) == 1 and nodes[0].inputs[0] is c.input("x")
+    return nodes[0].attributes["axis"] if whole else None
 
 
-def _log_softmax(c: Call) -> str:
-    return f"{c.block.use('log_softmax')}({c['x']}, {c.attribute('max', 'axis')})"
+def _softmax(c: Call) -> str | None:
+    axis = _axis(c)
+    if axis is None:
+        return None
+    return f"torch._safe_softmax({c['x']}, {axis})"  # rows of -inf give zeros
+
+
+def _log_softmax(c: Call) -> str | None:
+    axis = _axis(c)
+    return None if axis is None else f"{c.block.use('log_softmax')}({c['x']}, {axis})"
 
 
 def _mean(c: Call) -> str | None:
@@ -173,10 +184,9 @@ def classes(function: str, *hypers: str) -> Row:
 
     def row(c: Call) -> str | None:
         scores, label = list(c.values)[:2]
-        if c.input(scores).rank < 2:
-            return None
+        if c.input(scores).rank < 2 or c.has("weight"):
+            return None  # torch has no gradient for the weights
         options = "".join(f", {h}={c.hyper(h)!r}" for h in hypers if c.hyper(h))
-        options += f", weight={c['weight']}" if c.has("weight") else ""
         reduction = c.hyper("reduction")
         if c.input(scores).rank == 2 or reduction != "none":
             options += f", ignore_index={c.block.use('NO_LABEL')}"
@@ -213,7 +223,6 @@ rows: Mapping[str, Row] = {
     "log_sigmoid": elementwise("F.logsigmoid"),
     "softsign": elementwise("F.softsign"),
     "hardtanh": elementwise("F.hardtanh", "low", "high"),
-    "hardsigmoid": elementwise("F.hardsigmoid"),
     "hardswish": elementwise("F.hardswish"),
     "softmax": _softmax,
     "log_softmax": _log_softmax,
@@ -235,7 +244,6 @@ rows: Mapping[str, Row] = {
     "smooth_l1": reduced("F.smooth_l1_loss", ("beta", "beta")),
     "cross_entropy": classes("F.cross_entropy", "label_smoothing"),
     "nll": classes("F.nll_loss"),
-    "binary_cross_entropy": reduced("F.binary_cross_entropy"),
     "binary_cross_entropy_with_logits": _bce_with_logits,
 }
 

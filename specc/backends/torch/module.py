@@ -379,12 +379,12 @@ def module_source(model: Model, measured: Pair, dtype: str = "float32") -> Writt
             key: Value(whole.own[key], value.shape) if key in whole.own else value
             for key, value in writer.env.items()
         }
-        writer.by_name = method == "measure" or len(outputs.training.outputs) > 1
         writer.kept = tuple(
             place
             for place, output in enumerate(pair.training.outputs)
             if output.role != "state" or ("state", output.name) not in whole.own
         )
+        writer.by_name = method == "measure" or len(writer.kept) > 1
         writers.append((method, writer))
     methods: list[str] = []
     takes: dict[str, tuple[str, ...]] = {}

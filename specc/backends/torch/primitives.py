@@ -186,7 +186,7 @@ rows: Mapping[str, Row] = {
     "subtract": infix("-"),
     "multiply": infix("*"),
     "divide": infix("/"),
-    "floor_divide": infix("//"),
+    "floor_divide": lambda s: f"torch.div({s[0]}, {s[1]}, rounding_mode='floor')",
     "remainder": infix("%"),
     "power": infix("**"),
     "maximum": function("torch.maximum"),

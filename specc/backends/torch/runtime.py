@@ -91,13 +91,11 @@ def overlap_add(
         shape = list(x.shape[:-1])
         shape[dim] = extent
         whole = x.new_zeros(shape)
-        for place in range(size):
+        where = [slice(None)] * whole.dim()
+        for place in range(size if count else 0):
             start = place * dilation
-            part = whole.narrow(dim, start, stride * (count - 1) + 1) if count else whole[:0]
-            if count:
-                where = [slice(None)] * part.dim()
-                where[dim] = slice(None, None, stride)
-                part[tuple(where)] += x[..., place]
+            where[dim] = slice(start, start + stride * (count - 1) + 1, stride)
+            whole[tuple(where)] += x[..., place]
         x = whole
     return x
 

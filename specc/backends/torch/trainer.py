@@ -175,7 +175,9 @@ class Trainer:
     def array(self, tensor: Any) -> Array:
         """A tensor's numbers; a Python number's too."""
         if isinstance(tensor, self._torch.Tensor):
-            return tensor.detach().cpu().numpy()
+            tensor = tensor.detach().cpu()
+            reduced = tensor.dtype in (self._torch.bfloat16, self._torch.float16)
+            return (tensor.float() if reduced else tensor).numpy()
         return np.asarray(tensor)
 
     def gradient(self, name: str) -> Array:
