@@ -99,8 +99,11 @@ def model_of(graph: Graph, form: Form) -> onnx.ModelProto:
 
 
 def _kept(node: Node, form: Form, read: set[str]) -> bool:
-    """Weights inside are no inputs, unless they may be overridden; what is unread still is one."""
-    return form.overridable or node.attributes["name"] not in form.weights
+    """What is fed: the model's own inputs, and of the rest what is read and isn't held inside."""
+    name = node.attributes["name"]
+    if name in form.weights:
+        return form.overridable and name in read
+    return name in read or node.attributes["role"] in ("input", "target")
 
 
 def _named(builder: Builder, results: Mapping[str, Node]) -> list[Row]:

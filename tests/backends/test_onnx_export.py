@@ -1,0 +1,245 @@
+"""Files that `specc export` writes as ONNX: valid, self-contained, and what NumPy computes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx.reference import ReferenceEvaluator
+
+from specc import pipeline
+from specc.backends.onnx import OPSET, Form, files, lower, model_of
+from specc.diagnostics import SpecError
+from specc.ir.graph import Graph
+from specc.ir.model import Train
+from specc.ir.size import evaluate
+from specc.language import load
+from specc.training.files import write_atomically
+from specc.training.learner import Learner
+from specc.training.predict import Forward
+from specc.training.steps import step_graph
+from tests.check import assert_close
+from tests.specs.test_specs import CHECKED_ONLY, FOLDER
+
+ROOT = Path(__file__).parents[2]
+SPECS = [path for path in sorted(FOLDER.glob("*.nn")) if path.stem not in CHECKED_ONLY]
+
+every = pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+in_both = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+def session_of(path: Path, dtype: str) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    if dtype == "float64":
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def batch_of(graph: Graph, size: int, dtype: str, seed: int = 0) -> dict[str, np.ndarray]:
+    """Normal floats and ints of 0 or 1 for every input and target; each axis is `size` long."""
+    made: dict[str, np.ndarray] = {}
+    for role in ("input", "target"):
+        for name, node in graph.taking(role).items():
+            random = np.random.default_rng([seed, crc32(name.encode())])
+            axes = re.findall(r"[a-z_]\w*", " ".join(map(str, node.shape)))
+            shape = [evaluate(extent, dict.fromkeys(axes, size)) for extent in node.shape]
+            if node.dtype == "int":
+                made[name] = random.integers(0, 2, shape)
+            else:
+                made[name] = random.standard_normal(shape).astype(dtype)
+    return made
+
+
+# ── a model ──────────────────────────────────────────────────────────────────────────────────────
+@every
+@in_both
+@pytest.mark.parametrize("opset", [18, 19, 20, 21, 22, 23])
+def test_a_file_runs_with_any_batch(path: Path, dtype: str, opset: int, tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    pipeline.export(path, to="onnx", output=file, dtype=dtype, opset=opset)
+    session = session_of(file, dtype)
+    model = load(str(path)).trains[-1].model
+    forward = Forward(model, dtype=dtype)
+    for size in (1, 3):
+        batch = batch_of(forward.graph, size, dtype)
+        reference = forward(**batch)
+        names = [each.name for each in session.get_outputs()]
+        for name, made in zip(names, session.run(names, batch), strict=True):
+            assert_close(made, reference[name], what=f"{path.stem}: {name} of {size}")
+
+
+@every
+@in_both
+def test_the_standard_s_own_evaluator_agrees(path: Path, dtype: str, tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    pipeline.export(path, to="onnx", output=file, dtype=dtype)
+    model = onnx.load(file)
+    forward = Forward(load(str(path)).trains[-1].model, dtype=dtype)
+    batch = batch_of(forward.graph, 3, dtype)
+    reference = forward(**batch)
+    names = [each.name for each in model.graph.output]
+    for name, made in zip(names, ReferenceEvaluator(model).run(names, batch), strict=True):
+        assert_close(made, reference[name], what=f"{path.stem}: {name}")
+
+
+@every
+@pytest.mark.parametrize("to", ["onnx", "onnx-train"])
+def test_a_file_is_valid_and_says_where_it_comes_from(path: Path, to: str, tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    pipeline.export(path, to=to, output=file)
+    model = onnx.load(file)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    assert {node.domain for node in model.graph.node} == {""}
+    assert [(each.domain, each.version) for each in model.opset_import] == [("", OPSET)]
+    assert model.ir_version == 10
+    found = {each.key: each.value for each in model.metadata_props}
+    assert found["specc.spec"] == path.read_text()
+    assert found["specc.sha256"] == sha256(path.read_bytes()).hexdigest()
+    assert found["specc.version"]
+    read = {name for node in model.graph.node for name in node.input}
+    read |= {each.name for each in model.graph.output}
+    for node in model.graph.node:
+        assert read & set(node.output), f"{node.name} is dead"
+
+
+def test_names_are_the_spec_s(tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    pipeline.export(FOLDER / "lenet.nn", to="onnx", output=file)
+    graph = onnx.load(file).graph
+    (image,) = graph.input
+    assert image.name == "image"
+    assert image.type.tensor_type.shape.dim[0].dim_param == "batch"
+    assert [each.name for each in graph.output] == ["logits"]
+    weights = {each.name for each in graph.initializer}
+    layers = ("conv1", "conv2", "fc1", "fc2")
+    assert {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")} <= weights
+    assert [node.op_type for node in graph.node] == [
+        "Conv", "Relu", "MaxPool", "Conv", "Relu", "MaxPool", "Reshape", "Gemm", "Relu", "Gemm",
+    ]  # fmt: skip
+    assert {"/conv1/Conv", "/fc2/Gemm"} <= {node.name for node in graph.node}
+
+
+def test_an_export_loads_neither_torch_nor_onnxruntime(tmp_path: Path) -> None:
+    script = (
+        "import sys\nfrom specc.cli import main\n"
+        "main(['export', 'specs/lenet.nn', '--to', 'onnx', '-o', sys.argv[1]])\n"
+        "print(*({'torch', 'onnxruntime', 'scipy', 'sklearn'} & set(sys.modules)))"
+    )
+    words = [sys.executable, "-c", script, str(tmp_path / "m.onnx")]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1] == ""
+
+
+def test_large_weights_go_beside_the_file(tmp_path: Path) -> None:
+    model = load(str(FOLDER / "lenet.nn")).trains[-1].model
+    forward = Forward(model)
+    made = model_of(lower(pipeline.forward(model)), Form("float32", weights=forward.weights))
+    files.save(made, tmp_path / "model.onnx", write_atomically, inside=1000)
+    (beside,) = tmp_path.glob("model.*.data")
+    assert beside.stat().st_size > (tmp_path / "model.onnx").stat().st_size
+    onnx.checker.check_model(str(tmp_path / "model.onnx"), full_check=True)
+    batch = batch_of(forward.graph, 2, "float32")
+    (logits,) = session_of(tmp_path / "model.onnx", "float32").run(None, batch)
+    assert_close(logits, forward(**batch)["logits"], what="lenet with its weights beside it")
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"to": "onx"}, "B101"),
+        ({"to": "onnx", "opset": 17}, "C006"),
+        ({"to": "onnx", "opset": 24}, "C006"),
+        ({"to": "numpy", "opset": 21}, "C006"),
+    ],
+)
+def test_what_can_t_be_written_is_refused(options: Mapping, code: str, tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        pipeline.export(FOLDER / "xor.nn", output=tmp_path / "m.onnx", **options)
+    assert caught.value.diagnostics[0].code == code
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_step_needs_a_train_block(tmp_path: Path) -> None:
+    spec = tmp_path / "m.nn"
+    spec.write_text("model M {\n    input x: float[batch, 2]\n    output x -> Linear(2)\n}\n")
+    with pytest.raises(SpecError, match="no train block"):
+        pipeline.export(spec, to="onnx-train", output=tmp_path / "m.onnx")
+
+
+# ── a training step ──────────────────────────────────────────────────────────────────────────────
+def steps(session: ort.InferenceSession, train: Train, count: int, dtype: str):
+    """What a loop of a reader's own would do: results become inputs."""
+    taken = [each.name for each in session.get_inputs()]
+    taken += [each.name for each in session.get_overridable_initializers()]
+    given = [each.name for each in session.get_outputs()]
+    state: dict[str, np.ndarray] = {}
+    losses: list[float] = []
+    for step in range(count):
+        feeds = batch_of(step_graph(train), 4 + step, dtype, seed=step) | state
+        feeds |= {"step": np.array(step), "seed": np.array(train.seed)}
+        results = dict(
+            zip(given, session.run(given, {n: feeds[n] for n in taken if n in feeds}), strict=True)
+        )
+        state = {n.removesuffix("'"): v for n, v in results.items() if n.endswith("'")}
+        losses.append(float(results["loss"]))
+    return losses, state
+
+
+@every
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("float64", 1e-11)])
+def test_the_step_trains_as_numpy_does(
+    path: Path, dtype: str, tolerance: float, tmp_path: Path
+) -> None:
+    file = tmp_path / "step.onnx"
+    pipeline.export(path, to="onnx-train", output=file, dtype=dtype)
+    train = load(str(path)).trains[-1]
+    losses, state = steps(session_of(file, dtype), train, 5, dtype)
+    learner = Learner(train, seed=train.seed, dtype=dtype)
+    for step, loss in enumerate(losses):
+        reported = learner.step(batch_of(learner.graph, 4 + step, dtype, seed=step))
+        assert loss == pytest.approx(reported["loss"], rel=tolerance)
+    for name, values in {**learner.parameters, **learner.optimizer_states()}.items():
+        assert_close(state[name], values, what=f"{path.stem}: {name}", tolerance=tolerance)
+
+
+@pytest.mark.parametrize("path", SPECS[:3], ids=lambda path: path.stem)
+def test_the_standard_s_own_evaluator_trains_too(path: Path, tmp_path: Path) -> None:
+    file = tmp_path / "step.onnx"
+    pipeline.export(path, to="onnx-train", output=file, dtype="float64")
+    model = onnx.load(file)
+    train = load(str(path)).trains[-1]
+    held = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
+    batch = batch_of(step_graph(train), 4, "float64")
+    offered = {**held, **batch, "step": np.array(0), "seed": np.array(train.seed)}
+    feeds = {each.name: offered[each.name] for each in model.graph.input}
+    names = [each.name for each in model.graph.output]
+    results = dict(zip(names, ReferenceEvaluator(model).run(names, feeds), strict=True))
+    learner = Learner(train, seed=train.seed, dtype="float64")
+    learner.step(batch)
+    for name, values in learner.parameters.items():
+        assert_close(np.asarray(results[f"{name}'"]), values, what=f"{path.stem}: {name}")
+
+
+def test_the_script_of_the_handbook_trains(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "onnx.md").read_text()
+    (script,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "train.py").write_text(script)
+    pipeline.export(FOLDER / "xor.nn", to="onnx-train", output=tmp_path / "step.onnx")
+    pair = np.array([[0, 0], [0, 1], [1, 0], [1, 1]] * 64, np.float32)
+    np.savez(tmp_path / "table.npz", pair=pair, yes=(pair[:, 0] != pair[:, 1]).astype(np.float32))
+    words = [sys.executable, "train.py", "step.onnx", "table.npz", "weights.npz"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    losses = [float(line.split()[-1]) for line in done.stdout.splitlines()]
+    assert losses[-1] < 0.8 * losses[0]
+    assert "linear.weight" in np.load(tmp_path / "weights.npz")
