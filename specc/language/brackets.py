@@ -53,7 +53,7 @@ def balanced(source: Source, tokens: Tokens, report: Report) -> Tokens:
     made.deep = tokens.deep
     waiting: list[int] = []  # indices in `tokens` of what is open
     beginning = True
-    dropped = False  # the last token was a `}` that closes nothing: its line end goes with it
+    dropped = False  # the line has had nothing but what closes nothing: its end goes with it
     for at, kind in enumerate(tokens.kinds):
         value, start, end = tokens.values[at], tokens.starts[at], tokens.ends[at]
         place = _span(source, tokens, at)
@@ -71,13 +71,14 @@ def balanced(source: Source, tokens: Tokens, report: Report) -> Tokens:
         if dropped and kind == "NEWLINE":
             dropped = False
             continue
+        dropped, began = False, beginning
         beginning = kind in ("NEWLINE", "{", "COMMENT", "DOC")
         if kind in CLOSES:
             waiting.append(at)
         elif kind in OPENS:
             if not waiting or (kind == "}") != (tokens.kinds[waiting[-1]] == "{"):
                 report.add(Diagnostic("S003", f"this `{kind}` closes nothing", labels(place)))
-                dropped = kind == "}"
+                dropped = beginning = began
                 continue
             opening = waiting.pop()
             wanted = CLOSES[tokens.kinds[opening]]

@@ -224,9 +224,9 @@ class _Mender:
         if word in BEGINNINGS and beginning and following in ("NAME", "true", "false", "not"):
             meaning, help = BEGINNINGS[word]
             self._say("S011", f"there is no `{word}` here", start, end, help)
-            if meaning.startswith("else") and before == "NEWLINE":
+            if meaning.startswith("else") and self.new.kinds[-2:] == ["}", "NEWLINE"]:
                 self._take_back()
-                before = self.new.kinds[-1]
+                before = "}"
             if before != "}" and meaning.startswith("else"):
                 meaning = "if"
             for each in meaning.split():

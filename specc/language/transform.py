@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from specc import limits
 from specc.diagnostics import Diagnostic, Report, Source, Span, labels
+from specc.language import literals
 from specc.language.syntax import (
     Argument,
     Attribute,
@@ -55,8 +55,6 @@ from specc.language.syntax import (
 
 LITERALS = {"true": True, "false": False, "none": None}
 NAMELESS = ("data", "train")  # a file's only one needs no name
-ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
-LARGEST = 1.7976931348623157e308
 
 
 class _Head(NamedTuple):
@@ -126,7 +124,7 @@ class Transform:
         return _Head(1, remark, self._span(start, end))
 
     def file_doc(self, start: int, end: int, text: str, remark: str) -> _Head:
-        return _Head(clean_doc(text), remark, self._span(start, end))
+        return _Head(literals.doc(text), remark, self._span(start, end))
 
     def file(self, start: int, end: int, text: str) -> tuple[str, Span]:
         return self._text(start, text), self._span(start, end)
@@ -144,7 +142,7 @@ class Transform:
     def expect(
         self, start: int, end: int, doc: str | None, condition: Expression, remark: str
     ) -> Expect:
-        return Expect(condition, remark, clean_doc(doc), self._span(start, end))
+        return Expect(condition, remark, literals.doc(doc), self._span(start, end))
 
     def title(self, start: int, end: int, kind: str, name: str | None) -> tuple[str, str, Span]:
         place = self._span(start if name is None else self.starts[-1], end)
@@ -166,7 +164,7 @@ class Transform:
         kind, name, at = title
         span = self._span(start, end)
         return Definition(
-            kind, name, parameters, block[1], None, clean_doc(doc), block[0], span, at
+            kind, name, parameters, block[1], None, literals.doc(doc), block[0], span, at
         )
 
     def formula(
@@ -181,7 +179,9 @@ class Transform:
     ) -> Definition:
         kind, name, at = title
         span = self._span(start, end)
-        return Definition(kind, name, parameters, (), expression, clean_doc(doc), remark, span, at)
+        return Definition(
+            kind, name, parameters, (), expression, literals.doc(doc), remark, span, at
+        )
 
     def parameter(
         self,
@@ -202,7 +202,7 @@ class Transform:
     def binding(self, start: int, end: int, doc: str | None, first: Target, *more: Any) -> Binding:
         *others, value, remark = more
         targets = (first, *(others[0] if others else ()))
-        return Binding(targets, value, remark, clean_doc(doc), self._span(start, end))
+        return Binding(targets, value, remark, literals.doc(doc), self._span(start, end))
 
     def target(self, start: int, end: int, name: str, type: TypeExpression | None) -> Target:
         primed = name[-1] == "'"
@@ -231,7 +231,7 @@ class Transform:
     ) -> Declaration:
         *others, remark = more
         entries = (first, *(others[0] if others else ()))
-        return Declaration(kind, entries, remark, clean_doc(doc), self._span(start, end))
+        return Declaration(kind, entries, remark, literals.doc(doc), self._span(start, end))
 
     def entry(
         self,
@@ -255,7 +255,7 @@ class Transform:
         on: Expression | None,
         remark: str,
     ) -> Clause:
-        return Clause(keyword, arguments, on, remark, clean_doc(doc), self._span(start, end))
+        return Clause(keyword, arguments, on, remark, literals.doc(doc), self._span(start, end))
 
     def if_(
         self, start: int, end: int, _word: str, test: Expression, block: Block, remark: str
@@ -423,59 +423,14 @@ class Transform:
 
     def number(self, start: int, end: int, text: str) -> Number | Broken:
         span = Span(self.source, start, end)
-        if len(text) > limits.DIGITS.value:
-            message = f"a number of {len(text)} characters; the limit is {limits.DIGITS.value}"
-            self._fault(limits.DIGITS.code, message, start, end)
-            return Broken(span)
-        try:
-            value: int | float = int(text) if text.replace("_", "").isdecimal() else float(text)
-        except ValueError:
-            self._fault(
-                "S007",
-                f"`{text}` is no number",
-                start,
-                end,
-                help="digits as in 200, 10_000, 1e-3, .5",
-            )
-            return Broken(span)
-        if value > LARGEST and text != "inf":
-            self._fault(
-                "S008",
-                "this number is larger than float64 can hold",
-                start,
-                end,
-                help="the largest is about 1.8e308; write `inf` for infinity",
-            )
-            return Broken(span)
-        return Number(text, value, span)
+        value = literals.number(text, span, self.report)
+        return Broken(span) if value is None else Number(text, value, span)
 
     def string(self, start: int, end: int, text: str) -> String:
         return String(self._text(start, text), self._span(start, end))
 
     def _text(self, start: int, quoted: str) -> str:
-        inner = quoted[1:-1]
-        if "\\" not in inner:
-            return inner
-        made: list[str] = []
-        at = 0
-        while at < len(inner):
-            if inner[at] != "\\":
-                made.append(inner[at])
-                at += 1
-                continue
-            escaped = inner[at + 1]
-            if escaped not in ESCAPES:
-                place = start + 1 + at
-                self._fault(
-                    "S006",
-                    f"`\\{escaped}` means nothing in a text",
-                    place,
-                    place + 2,
-                    help='a backslash is written `\\\\`; others are `\\"`, `\\n`, `\\t`, `\\r`',
-                )
-            made.append(ESCAPES.get(escaped, escaped))
-            at += 2
-        return "".join(made)
+        return literals.unquoted(self.source, start, quoted, self.report)
 
     def list(self, start: int, end: int, *items: Any) -> List:
         return List(self.sequence(start, end, *items), self._span(start, end))
@@ -549,15 +504,6 @@ class Transform:
         return value
 
     kind = declared = keyword = unit = same
-
-
-def clean_doc(quoted: str | None) -> str:
-    """The text of a doc without its quotes and its common indent."""
-    if quoted is None:
-        return ""
-    first, *lines = quoted[3:-3].replace("\r", "").expandtabs(4).split("\n")
-    common = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
-    return "\n".join([first.strip(), *(line[common:].rstrip() for line in lines)]).strip("\n")
 
 
 def _nameless(item: Item) -> bool:

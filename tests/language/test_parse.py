@@ -423,6 +423,13 @@ def test_every_fault_of_a_file_is_reported_in_one_run():
     assert codes(text) == ["S010", "S002", "S010", "S014", "S014", "S001"]
 
 
+def test_habits_at_the_very_beginning_of_a_file():
+    assert codes("elif x {\n}\n") == ["S011", "S016"]
+    assert codes("; x = 1") == ["S004"]
+    assert codes(")") == ["S003"]
+    assert codes("}") == ["S003"]
+
+
 def test_what_can_be_read_of_a_faulty_file_is_read():
     report = Report()
     text = "a = 1\nb = [1 2]\nlayer L {\n    c = 3 4\n    return a\n}\nd = 0xF\n"
