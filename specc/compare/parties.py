@@ -13,7 +13,6 @@ from specc.compare.numbers import Value
 from specc.compare.subject import Arrays, Subject
 from specc.diagnostics import did_you_mean, fault
 from specc.ir import Graph, Node
-from specc.ir.model import Variable
 from specc.training.engines import engine
 from specc.training.initial import Initials, array_dtype, arrays_of
 from specc.training.learner import Streams
@@ -139,9 +138,6 @@ class Onnx(Party):
         kept = passes.expand(pipeline.simplify(graph), onnx.can_run(self.dtype, onnx.OPSET))
         return reading(onnx.compile(pipeline.simplify(kept), self.dtype))
 
-    def train(self, subject: Subject) -> Trained:
-        return stepped(subject, GraphSteps(self, subject))
-
 
 PARTIES: Mapping[str, type[Party]] = {"numpy": Party, "torch": Torch, "onnx": Onnx}
 NEEDS = {"numpy": (), "torch": ("torch",), "onnx": ("onnx", "onnxruntime")}
@@ -249,65 +245,3 @@ def batch_for(learner: Any, batch: Arrays) -> Arrays:
         node.attributes["name"]: _in(batch[node.attributes["name"]], node, learner.dtype)
         for node in inputs
     }
-
-
-class GraphSteps:
-    """The step's two graphs on any backend: the gradients of a batch, and what they do."""
-
-    def __init__(self, party: Party, subject: Subject) -> None:
-        self.party, self.dtype = party, party.dtype
-        train = subject.train
-        self.seed, self.steps = subject.seed, 0
-        self.graph = training_graph(subject)
-        update = passes.update(train)
-        self.objective, self.update = party.compile(self.graph), party.compile(update)
-        self._taken = {node.attributes["name"] for node in self.graph.inputs}
-        self._updated = {node.attributes["name"] for node in update.inputs}
-        self.parameters = {v.name: self._own(subject, v) for v in train.model.parameters}
-        self.states = {v.name: self._own(subject, v) for v in train.model.states}
-        initials = Initials(subject.seed)
-        self.moments: Arrays = {}
-        for node in update.inputs:
-            if node.attributes["role"] == "moment":
-                self.moments[node.attributes["name"]] = _moment(train, node, initials, self.dtype)
-        metric_states = [s for m in train.model.metrics for s in m.states]
-        self.metric_states = arrays_of(metric_states, initials, self.dtype)
-        self.streams = Streams(train.model.streams, initials, self.dtype)
-
-    def _own(self, subject: Subject, variable: Variable) -> np.ndarray:
-        dtype = array_dtype(variable.type.dtype, self.dtype)
-        return np.array(subject.weights[variable.name], dtype)
-
-    def step(self, batch: Mapping[str, np.ndarray]) -> dict[str, float]:
-        key = np.array([self.seed, self.steps], dtype=np.int64)
-        step = np.array(float(self.steps))
-        streams = self.streams.at(self.graph, batch)
-        offered = {
-            **self.parameters, **self.states, **self.metric_states, **streams, **batch,
-            "key": key, "step": step,
-        }  # fmt: skip
-        results = self.objective({n: v for n, v in offered.items() if n in self._taken})
-        offered = {
-            **self.parameters, **self.moments, **results, "step": step, "scale": np.ones(()),
-        }  # fmt: skip
-        changed = self.update({name: offered[name] for name in self._updated})
-        for arrays, given in (
-            (self.parameters, changed), (self.moments, changed), (self.states, results),
-        ):  # fmt: skip
-            arrays |= {name: np.array(given[name]) for name in arrays if name in given}
-        self.streams.take({n: results[n] for n in self.streams.values})
-        self.steps += 1
-        named = [*self.graph.named("loss"), *self.graph.named("metric")]
-        return {name: float(results[name]) for name in named}
-
-
-def _moment(train: Any, node: Node, initials: Initials, dtype: str) -> np.ndarray:
-    """An optimizer's state of one parameter as it begins."""
-    parameter, _, state = node.attributes["name"].rpartition(":")
-    variable = next(v for v in train.model.parameters if v.name == parameter)
-    for optimizer in train.optimizers:
-        if not optimizer.on or passes.matches(parameter, optimizer.on):
-            for each in optimizer.update(variable.type).states:
-                if each.name == state:
-                    return np.array(initials.value(each), dtype=array_dtype(each.type.dtype, dtype))
-    raise AssertionError(f"no optimizer has the state {node.attributes['name']}")
