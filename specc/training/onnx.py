@@ -39,7 +39,7 @@ class OnnxLearner(Learner):
             if node.attributes["role"] not in held and node.attributes["name"] not in fixed
         )
         self._whole = graph
-        self.stepper = backend("onnx").stepper(graph, self.dtype, frozenset(names), self._threads)
+        self.stepper = backend("onnx").step_of(graph, self.dtype, frozenset(names), self._threads)
 
     def _wire(self, update: Graph) -> None:
         super()._wire(update)

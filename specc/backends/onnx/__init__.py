@@ -35,7 +35,7 @@ def compile(
     return program.compile(graph, dtype, opset=opset, threads=threads)
 
 
-def stepper(graph: Graph, dtype: str, fresh: frozenset[str], threads: int = 0) -> Stepper:
+def step_of(graph: Graph, dtype: str, fresh: frozenset[str], threads: int = 0) -> Stepper:
     """A training step in onnxruntime; `fresh` are the inputs that every step brings."""
     from specc.backends.onnx.stepper import Stepper
 

@@ -92,7 +92,7 @@ class Stepper:
         held = []
         for name, array in given.items():
             if name in self._read:
-                held.append(ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array)))
+                held.append(ort.OrtValue.ortvalue_from_numpy(np.asarray(array, order="C")))
                 bound.bind_ortvalue_input(name, held[-1])
         for name, array in outputs.items():
             held.append(ort.OrtValue.ortvalue_from_numpy(array))
