@@ -7,7 +7,6 @@ succeed; ```python are parts of one program a page.
 
 from __future__ import annotations
 
-import ast
 import re
 import shutil
 import subprocess
@@ -18,7 +17,7 @@ from typing import NamedTuple
 
 import pytest
 
-from specc.codes import FOLDER, LETTERS, codes, explanation, handbook
+from specc.codes import handbook
 from specc.diagnostics import SpecError
 from specc.language import loads
 
@@ -131,38 +130,6 @@ def test_the_sections_of_a_page_are_where_its_contents_say() -> None:
         assert set(re.findall(r"\]\(#([^)]*)\)", text)) <= heads, page.name
 
 
-# ── the pages of the diagnostics ─────────────────────────────────────────────────────────────────
-def raised() -> set[str]:
-    """Every code that stands as a string in the package."""
-    pattern = re.compile(rf"[{''.join(LETTERS)}]\d{{3}}")
-    return {
-        node.value
-        for file in (ROOT / "specc").rglob("*.py")
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and pattern.fullmatch(node.value)
-    }
-
-
-def test_every_code_has_a_page_and_every_page_a_code() -> None:
-    assert raised() == set(codes())
-
-
-@pytest.mark.parametrize("code", codes())
-def test_a_codes_page(code: str) -> None:
-    text = explanation(code)
-    head, _, rest = text.partition("\n")
-    assert re.fullmatch(rf"# {code}: \S.*[^.]", head)
-    assert rest.strip()
-    examples = [found[3] for found in FENCE.finditer(text) if found[1] == "nn"]
-    assert len(examples) in (0, 2), "one spec with the fault and one without, or none"
-    if examples:
-        assert faults(examples[0]) == [code]
-        assert faults(examples[1]) == []
-
-
 def test_the_handbook_is_current() -> None:
     written = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
     assert written == handbook(), "`make docs` writes docs/errors.md from specc/codes"
-    assert FOLDER == ROOT / "specc" / "codes"

@@ -39,6 +39,8 @@ from specc.language.parse import parse
 from specc.limits import CALL_DEPTH, ERRORS
 
 PYTHON_FRAMES = 20_000  # CALL_DEPTH applications, each within some levels of an expression
+# Something is missing; perhaps it stands on a line that couldn't be read.
+LACKING = ("M002", "M015", "M017", "M022")
 FILLED = (ops, expressions, indexing)  # importing them fills the registry and the rules
 Overrides = Mapping[str, tuple[syntax.Expression, Span]]
 
@@ -123,7 +125,9 @@ def _without_echoes(errors: list[Diagnostic]) -> list[Diagnostic]:
         if not each.labels or each.code.startswith("S"):
             return False
         named = each.code == "N001" and each.labels[0].span.text in lost
-        return named or each.place in spoilt
+        lacking = each.code in LACKING and bool(spoilt)
+        same = each.place in spoilt and not each.code.startswith("I")
+        return named or lacking or same
 
     return [each for each in errors if not echoes(each)]
 
@@ -137,7 +141,7 @@ def _parsed(overrides: Mapping[str, str]) -> Mapping[str, Overrides]:
         whole = Span(source, 0, len(text))
         if not dot:
             raise fault("H007", f"`{place}` names no block", whole, expected="Block.name=value")
-        shifted = Source(f"--set {place}", f"value = {text}")
+        shifted = Source(f"--set {place}", f"{name} = {text}")
         item = next(
             (each for each in parse(shifted).items if isinstance(each, syntax.Binding)), None
         )

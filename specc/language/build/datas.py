@@ -98,7 +98,7 @@ def _source(
     call = clause.arguments[0].value if len(clause.arguments) == 1 else None
     if not isinstance(call, syntax.Call) or not isinstance(call.function, syntax.Name):
         raise fault(
-            "M022",
+            "M025",
             'a source is a call, as in `source csv("f.csv")`',
             clause.span,
             expected=", ".join(SOURCES),
@@ -106,17 +106,17 @@ def _source(
     kind = call.function.id
     if kind not in SOURCES:
         raise fault(
-            "M022",
+            "M025",
             f"there is no source `{kind}`",
             call.function.span,
             expected=", ".join(SOURCES),
             help=did_you_mean(kind, SOURCES),
         )
     if len(call.arguments) != 1:
-        raise fault("M022", f"`{kind}` takes one name in quotes", call.span)
+        raise fault("M025", f"`{kind}` takes one name in quotes", call.span)
     value = evaluate(frame, call.arguments[0].value)
     if not isinstance(value, str):
-        raise fault("M022", f"`{kind}` takes a name in quotes, not {describe(value)}", call.span)
+        raise fault("M025", f"`{kind}` takes a name in quotes, not {describe(value)}", call.span)
     return kind, value
 
 

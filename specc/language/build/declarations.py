@@ -288,7 +288,7 @@ def initial(
     for name in free_names(expression):
         if isinstance(frame.values.get(name), Tensor) and name not in inner.values:
             raise fault(
-                "M005",
+                "M026",
                 "an initial value can't read a tensor",
                 expression.span,
                 help="it is evaluated once, before there is any input",

@@ -190,7 +190,7 @@ class Library:
                 home.unknown.update(each.name for each in item.targets)
                 self.report.add(
                     Diagnostic(
-                        "N009",
+                        "N010",
                         "outside of blocks a line binds one plain name",
                         labels(item.span),
                         expected="name = expression",

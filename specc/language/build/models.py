@@ -24,12 +24,13 @@ from specc.ir.model import Loss, Metric, Model, Variable
 from specc.ir.size import atom
 from specc.language import syntax
 from specc.language.build.arguments import check_hyper
+from specc.language.build.declarations import name_at
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Builder, Frame, draw_id
 from specc.language.build.names import no_place
 from specc.language.build.shapes import TENSOR_DTYPES
 from specc.language.build.statements import outputs, run, scalar
-from specc.language.build.tensors import cast, lift
+from specc.language.build.tensors import cast, hold, lift
 from specc.language.build.values import (
     POISON,
     Instance,
@@ -92,9 +93,11 @@ class Root:
             shape.append(_input_extent(frame, axis))
             labels.append(axis.id if isinstance(axis, syntax.Name) else None)
         with origin(Origin(entry.span, entry.name)):
-            node = make_input(entry.name, kind, Type(type.name, tuple(shape)))
+            made = Type(type.name, tuple(shape))
+            hold(made, type.span)
+            node = make_input(entry.name, kind, made)
         self.inputs.append(node)
-        frame.declare(entry.name, Tensor(node, tuple(labels)), entry.span)
+        frame.declare(entry.name, Tensor(node, tuple(labels)), name_at(entry))
 
     def clause(self, frame: Frame, statement: syntax.Clause) -> None:
         keyword = statement.keyword

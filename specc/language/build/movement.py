@@ -167,8 +167,10 @@ def _pad(a: Arguments) -> Value:
     value = a["value"]
     if not is_number(value) or isinstance(value, Size):
         raise a.wrong("value", f"`value` is a number, not {describe(value)}")
-    for each in (*low, *high):
-        a.frame.axes.require(each, ">=", f"padding by {each}", a.at)
+    for name, sides in (("low", low), ("high", high)):
+        for each in sides:
+            told = f"an axis can't be padded by {each}"
+            a.frame.axes.require(each, ">=", told, a.spans[name], help="a slice cuts it")
     if not any(each != 0 for each in (*low, *high)):
         return tensor
     filling = float(value) if tensor.dtype in ("float", "float64") else value

@@ -12,7 +12,7 @@ from specc.language.build.arithmetic import arithmetic
 from specc.language.build.axes import Equation
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Frame
-from specc.language.build.tensors import own_name
+from specc.language.build.tensors import hold, own_name
 from specc.language.build.values import (
     POISON,
     Label,
@@ -182,7 +182,9 @@ def declared_type(
             "T006", f"{what} needs a shape", type.span, help=f"`{type.name}[]` is a scalar tensor"
         )
     shape, labels = shape_of(frame, type.axes, type.span)
-    return Type(type.name, shape), labels
+    made = Type(type.name, shape)
+    hold(made, type.span)
+    return made, labels
 
 
 def _bind_spread(

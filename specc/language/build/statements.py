@@ -12,7 +12,7 @@ from specc.language.build.arguments import check_hyper
 from specc.language.build.declarations import apply_init, assign_state, declare
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Frame
-from specc.language.build.names import no_place
+from specc.language.build.names import keyword_at, no_place
 from specc.language.build.shapes import TENSOR_DTYPES, declared_type, match
 from specc.language.build.tensors import broadcast, cast, lift
 from specc.language.build.values import (
@@ -240,7 +240,7 @@ def decide(frame: Frame, statement: syntax.If) -> None:
                 raise fault(
                     "M009",
                     "parameters and states are declared outside `if training`",
-                    each.span,
+                    keyword_at(each.span, each.kind),
                     help="both modes share them",
                 )
     run(frame, taken)

@@ -23,13 +23,16 @@ from specc.language.build.values import (
     is_list,
     is_tuple,
 )
+from specc.limits import ELEMENTS, RANK
 
 
 def op(at: Span, name: str, *inputs: Node, **attributes: Any) -> Node:
     """A primitive, with what it refuses told at the place where it was asked."""
     try:
         with origin(Origin(at)):
-            return emit(name, *inputs, **attributes)
+            made = emit(name, *inputs, **attributes)
+        hold(made.type, at)
+        return made
     except TypeFault as refused:
         raise fault(
             "T010",
@@ -39,6 +42,19 @@ def op(at: Span, name: str, *inputs: Node, **attributes: Any) -> Node:
             found=refused.found,
             help=refused.help,
         ) from None
+
+
+def hold(type: Type, at: Span) -> None:
+    """Refuses a tensor that no machine would hold."""
+    if len(type.shape) > RANK.value:
+        message = f"more than {RANK.value} {RANK.what}"
+        raise fault(RANK.code, message, (at, f"this has {len(type.shape)}"))
+    count = 1
+    for extent in type.shape:
+        count *= extent if isinstance(extent, int) else max(abs(f) for _, f in extent.terms)
+    if count > ELEMENTS.value:
+        message = f"more than {ELEMENTS.value:,} {ELEMENTS.what}"
+        raise fault(ELEMENTS.code, message, (at, f"this is {type}"))
 
 
 def unguarded(at: Span) -> SpecError:

@@ -214,7 +214,7 @@ def describe(value: Value) -> str:
     if isinstance(value, ScopeName):
         return f"the scope `{value.path}`"
     if isinstance(value, Namespace):
-        return "an imported file"
+        return f"the file `{value.home.key}`"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e16:
         return f"{value:.1f}"
     return str(value)
