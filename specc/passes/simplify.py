@@ -6,27 +6,33 @@ mathematics isn't here. Knows no backend.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from specc.ir import Graph, Node, Origin, Output, bodies, toposort
 from specc.passes.consing import Kinds, Table
-from specc.passes.rules import RULES, across_broadcasts
+from specc.passes.rules import RULES, Rule, across_broadcasts
 
 
-def simplify(graph: Graph) -> Graph:
-    """The graph and each body that it calls, simplified; a graph already simple is itself."""
+def simplify(graph: Graph, rules: Mapping[str, Sequence[Rule]] = RULES) -> Graph:
+    """The graph and each body that it calls, simplified; a graph already simple is itself.
+
+    A backend may give other rules, by the operation that they look at.
+    """
     simple: dict[Graph, Graph] = {}
     kinds = Kinds()
     for body in bodies(graph):
-        simple[body] = _Simplifying(kinds, simple).graph(body)
+        simple[body] = _Simplifying(kinds, simple, rules).graph(body)
     return simple[graph]
 
 
 class _Simplifying:
     """Nodes of one graph, made simple inputs first."""
 
-    def __init__(self, kinds: Kinds, simple: dict[Graph, Graph]) -> None:
-        self.simple = simple
+    def __init__(
+        self, kinds: Kinds, simple: dict[Graph, Graph], rules: Mapping[str, Sequence[Rule]]
+    ) -> None:
+        self.simple, self.rules = simple, rules
         self.table = Table(kinds)
         self.done: set[Node] = set()  # the simple nodes
 
@@ -57,7 +63,7 @@ class _Simplifying:
         """What stands in the place of a node whose inputs are simple."""
         found = across_broadcasts(node) if node.op.elementwise else None
         if found is None:
-            for rule in RULES.get(node.op.name, ()):
+            for rule in self.rules.get(node.op.name, ()):
                 found = rule(node)
                 if found is not None:
                     break

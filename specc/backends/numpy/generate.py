@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from specc.backends.entrance import dynamic_axes, reading
 from specc.backends.names import Names
+from specc.backends.numpy.layout import layout
 from specc.backends.numpy.plan import Plan, Value, make_plan
+from specc.backends.numpy.rewrite import rewrite
 from specc.backends.numpy.write import DTYPES, WIDTH, Scope, Writer, plain
 from specc.ir import Graph, Node, Size
 
 # What the module says itself, beside the pieces that it carries.
-SPOKEN = ("F", "I", "Any", "Mapping", "Sequence", "product", "np", "annotations", "inputs",
-          "outputs", "slots", "run", "slot", "INPUTS", "OUTPUTS", "AXES", "shapes", "capacities",
-          "bind")  # fmt: skip
+SPOKEN = ("F", "I", "Any", "Iterator", "Mapping", "Sequence", "product", "math", "np",
+          "annotations", "inputs", "outputs", "slots", "run", "slot", "INPUTS", "OUTPUTS", "AXES",
+          "shapes", "capacities", "bind")  # fmt: skip
 
 
 STEPS = 200  # of a function, in programs that have more than twice as many
@@ -47,6 +49,7 @@ def generate(
     dtype: str,
     updates: Mapping[str, str] | None = None,
     *,
+    without: Collection[str] = (),
     reuse: bool = True,
     poison: bool = False,
 ) -> Generated:
@@ -55,10 +58,14 @@ def generate(
     Args:
         dtype: "float32" or "float64", what the graph's "float" is.
         updates: an output's name → the input that it is written over.
+        without: names of passes that are left out.
         reuse: False gives each value memory of its own.
         poison: True fills memory with NaN as soon as its value is no longer needed.
     """
-    plan = make_plan(graph, dtype, updates, reuse=reuse)
+    if "rewrite" not in without:
+        graph = rewrite(graph)
+    orders = {} if "layout" in without else layout(graph)
+    plan = make_plan(graph, dtype, updates, orders=orders, reuse=reuse)
     names = Names([*SPOKEN, *pieces("runtime"), *pieces("frame")])
     dynamic = tuple(dynamic_axes(graph))
     axis_names = {name: names.new(name) for name in dynamic}
@@ -103,7 +110,8 @@ def _top(graph: Graph, dtype: str) -> list[str]:
         "",
         "from __future__ import annotations",
         "",
-        "from collections.abc import Mapping, Sequence",
+        "import math",
+        "from collections.abc import Iterator, Mapping, Sequence",
         "from itertools import product",
         "from typing import Any",
         "",

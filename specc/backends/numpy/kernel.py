@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from specc.backends.numpy.layout import Order
 from specc.ir import Extent, Node, Type
 
 
@@ -46,6 +47,10 @@ class Site(Protocol):
         """Is operand `index` surely contiguous?"""
         ...
 
+    def order(self, index: int) -> Order | None:
+        """Its axes from the outermost to the innermost if it is dense, else None; -1 is `out`."""
+        ...
+
     def use(self, function: str) -> str:
         """A function of the runtime, which the module then carries."""
         ...
@@ -81,15 +86,18 @@ class Kernel:
 
     `write` gives the lines that fill `out`; `scalar` the expression of a result without axes.
     `view` gives the expression of a view of the first operand, {} being its name, where
-    `views(node, is that operand contiguous)` is not None; it then says if the view is contiguous.
+    `views(node, that operand's order if it is dense)` is not None; it then says if the view is
+    dense. An array is dense if it fills a stretch of memory, its axes in some order.
     """
 
     write: Write | None = None
     scalar: View | None = None
     view: View | None = None
-    views: Callable[[Node, bool], bool | None] = _never
+    views: Callable[[Node, Order | None], bool | None] = _never
     in_place: tuple[int, ...] = ()  # the operands whose memory `out` may be
     # May NumPy itself broadcast, from what is first to the operand that is second?
     broadcasts: Callable[[Node, Node], bool] = no
     alias: Callable[[Node], bool] = no  # the result is the first operand
     scratch: Callable[[Node], Sequence[Type]] = _nothing
+    # The order in which an operand must be dense; None where any will do.
+    wants: Callable[[Node, int], Order | None] = _never

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from specc.backends.numpy.kernel import Kernel, Site, Write, no, yes
+from specc.backends.numpy.layout import Order, batch_last, order_of_view, plain
 from specc.ir import Extent, Node, Type
-from specc.ir.size import product
+from specc.ir.size import maximum, product
 
 SHORT = 8  # a reduction calls its loop once a row: over fewer elements, whole slices are quicker
+PATCHES = 1 << 18  # elements of the patches that a convolution works on at a time
 BLOCK = 8192  # elements that erf works on at a time: five rows of them stay in the cache
 
 
@@ -117,9 +119,9 @@ def _ones_aside(shape: Sequence[Extent]) -> tuple[Extent, ...]:
     return tuple(extent for extent in shape if extent != 1)
 
 
-def _reshape_views(node: Node, contiguous: bool) -> bool | None:
-    """A view where nothing moves: of a contiguous array, or where only axes of 1 come and go."""
-    if contiguous:
+def _reshape_views(node: Node, order: Order | None) -> bool | None:
+    """A view where nothing moves: of a dense array, or where only axes of 1 come and go."""
+    if order is not None and order_of_view(node, order) is not None:
         return True
     same = _ones_aside(node.shape) == _ones_aside(node.inputs[0].shape)
     return False if same and node.inputs[0].rank else None
@@ -132,9 +134,8 @@ def _reshape(s: Site) -> list[str]:
     return [f"np.copyto({target}, {s.inputs[0]})"]
 
 
-def _permute_views(node: Node, contiguous: bool) -> bool:
-    moved = [axis for axis in node.attributes["axes"] if node.inputs[0].shape[axis] != 1]
-    return contiguous and moved == sorted(moved)
+def _as_dense(_: Node, order: Order | None) -> bool:
+    return order is not None
 
 
 def _permute(s: Site) -> str:
@@ -166,13 +167,13 @@ def _slice(s: Site) -> str:
     return f"{{}}[{_slices(s, s.operands[0].shape, at['starts'], at['stops'], at['steps'])}]"
 
 
-def _slice_views(node: Node, contiguous: bool) -> bool:
-    """Contiguous still where no axis but the first is cut short, and that one without steps."""
-    return (
-        contiguous
-        and node.shape[1:] == node.inputs[0].shape[1:]
-        and node.attributes["steps"][0] == 1
-    )
+def _slice_views(node: Node, order: Order | None) -> bool:
+    """Dense still where no axis but the outermost is cut short, and that one without steps."""
+    if order is None:
+        return False
+    pairs = zip(node.shape, node.inputs[0].shape, strict=True)
+    cut = [axis for axis, (new, old) in enumerate(pairs) if new != old]
+    return cut in ([], [order[0]]) and node.attributes["steps"][order[0]] == 1
 
 
 def _pad(s: Site) -> list[str]:
@@ -231,6 +232,144 @@ def _overlap_add(s: Site) -> list[str]:
     at = s.node.attributes
     steps = ", ".join(repr(at[key]) for key in ("axes", "strides", "dilations"))
     return [f"{s.use('overlap_add')}({s.inputs[0]}, {steps}, {s.out})"]
+
+
+def _physical(s: Site, index: int, order: Order) -> str:
+    """An operand, or with -1 the result, with its axes in the order in which they lie."""
+    name = s.out if index < 0 else s.inputs[index]
+    if order == plain(len(order)):
+        return name
+    return s.view(name, f"{{}}.transpose({order!r})")
+
+
+def _patches(s: Site, index: int, sizes: Sequence[Extent]) -> str:
+    """The windows of an operand [b, c, ...] as [c, sizes ..., places ..., b]."""
+    n = len(sizes)
+    axes, at = tuple(range(2, 2 + n)), s.node.attributes
+    steps = ", ".join(repr(each) for each in (axes, tuple(sizes), at["strides"], at["dilations"]))
+    order = (1, *range(2 + n, 2 + 2 * n), *axes, 0)
+    return s.view(s.inputs[index], f"{s.use('windows')}({{}}, {steps}).transpose({order!r})")
+
+
+def _matrix(s: Site, name: str, node: Node) -> str:
+    """Filters [o, c, ...] as rows o."""
+    shape = (node.shape[0], product(node.shape[1:]))
+    return s.view(name, f"{{}}.reshape({s.shape(shape)})")
+
+
+def _convolve(s: Site) -> list[str]:
+    filters = s.operands[1]
+    seen = _patches(s, 0, filters.shape[2:])
+    y = _physical(s, -1, batch_last(s.node.rank))
+    matrix = _matrix(s, s.inputs[1], filters)
+    return [f"{s.use('convolve')}({seen}, {matrix}, {y}, {s.scratch[0]})"]
+
+
+def _convolve_filters(s: Site) -> list[str]:
+    seen = _patches(s, 0, s.node.attributes["sizes"])
+    g = _physical(s, 1, batch_last(s.operands[1].rank))
+    work, part = s.scratch
+    out = _matrix(s, s.out, s.node)
+    return [f"{s.use('convolve_filters')}({seen}, {g}, {out}, {work}, {part})"]
+
+
+def _convolve_input(s: Site) -> list[str]:
+    filters, at = s.operands[1], s.node.attributes
+    order = batch_last(s.node.rank)
+    g, out = _physical(s, 0, order), _physical(s, -1, order)
+    matrix = _matrix(s, s.inputs[1], filters)
+    steps = ", ".join(repr(e) for e in (filters.shape[2:], at["strides"], at["dilations"]))
+    call = f"{s.use('convolve_input')}({g}, {matrix}, {steps}, {out}, {s.scratch[0]})"
+    return [call]
+
+
+def _images(node: Node, index: int) -> Order:
+    """Batch last for images; filters as they are."""
+    rank = node.rank
+    filters = index == 1 and node.op.name != "convolve_filters"
+    return plain(rank) if filters else batch_last(rank)
+
+
+def _patch_room(node: Node) -> Type:
+    """Room for the patches of a few places, of one at least."""
+    if node.op.name == "convolve_filters":
+        patch, batch = product(node.shape[1:]), node.inputs[0].shape[0]
+    else:
+        patch, batch = product(node.inputs[1].shape[1:]), node.shape[0]
+    return Type(node.dtype, (maximum(PATCHES, patch * batch),))
+
+
+def _patch_and_part(node: Node) -> Sequence[Type]:
+    return (_patch_room(node), Type(node.dtype, (node.shape[0], product(node.shape[1:]))))
+
+
+def _pool_windows(s: Site, name: str, order: Order, written: bool = False) -> str:
+    at = s.node.attributes
+    steps = ", ".join(repr(at[key]) for key in ("axes", "sizes", "strides", "dilations"))
+    ends = tuple(range(len(order), len(order) + len(at["axes"])))
+    steps += ", True" if written else ""
+    return s.view(name, f"{s.use('windows')}({{}}, {steps}).transpose({(*order, *ends)!r})")
+
+
+def _max_pool(s: Site) -> list[str]:
+    order = s.order(-1)
+    assert order
+    seen = _pool_windows(s, s.inputs[0], order)
+    return [f"{s.use('max_pool')}({seen}, {_physical(s, -1, order)})"]
+
+
+def _max_pool_gradient(s: Site) -> list[str]:
+    order, at = s.order(-1), s.node.attributes
+    assert order
+    seen = _pool_windows(s, s.inputs[0], order)
+    into = _pool_windows(s, s.out, order, True)
+    y, g = _physical(s, 1, order), _physical(s, 2, order)
+    lengths = zip(at["sizes"], at["strides"], at["dilations"], strict=True)
+    apart = all((size - 1) * step + 1 <= stride for size, stride, step in lengths)
+    counts = s.operands[1].shape
+    whole = all(
+        size == stride and counts[axis] * stride == s.node.shape[axis]
+        for axis, size, stride in zip(at["axes"], at["sizes"], at["strides"], strict=True)
+    )
+    lines = [] if apart and whole else [f"{s.out}.fill(0.0)"]
+    arguments = ", ".join([seen, y, g, into, repr(apart), *s.scratch])
+    return [*lines, f"{s.use('max_pool_gradient')}({arguments})"]
+
+
+def _pool_room(node: Node) -> Sequence[Type]:
+    count = product(node.inputs[1].shape)
+    return (Type(node.dtype, (count,)), Type(node.dtype, (count,)), Type("bool", (count,)))
+
+
+# ── sums of products ─────────────────────────────────────────────────────────────────────────────
+def _rows_of(s: Site, index: int, order: Order, count: int) -> str:
+    """A dense operand as a matrix, its innermost `count` axes in a row."""
+    shape = [s.operands[index].shape[axis] for axis in order]
+    kept, summed = product(tuple(shape[:-count])), product(tuple(shape[-count:]))
+    text = "{}" if order == plain(len(order)) else f"{{}}.transpose({order!r})"
+    return s.view(s.inputs[index], f"{text}.reshape({s.shape((kept, summed))})")
+
+
+def _dot(s: Site) -> list[str]:
+    axes: tuple[int, ...] = s.node.attributes["axes"]
+    order, count = s.order(0), len(axes)
+    if order and order == s.order(1) and set(order[-count:]) == set(axes):
+        kept = order[:-count]
+        if kept == tuple(sorted(kept)) and s.order(-1) == plain(s.node.rank):
+            a, b = (_rows_of(s, index, order, count) for index in (0, 1))
+            out = s.view(s.out, f"{{}}.reshape({s.shape((product(s.node.shape),))})")
+            return [f"np.vecdot({a}, {b}, out={out})"]
+    letters = "abcdefghijklmnopqrstuvwxyz"[: s.operands[0].rank]
+    left = "".join(letter for axis, letter in enumerate(letters) if axis not in axes)
+    return [f"np.einsum('{letters},{letters}->{left}', {s.inputs[0]}, {s.inputs[1]}, out={s.out})"]
+
+
+def _dot_scalar(s: Site) -> str:
+    order, count = s.order(0), (product(s.operands[0].shape),)
+    if order and order == s.order(1) == plain(len(order)):
+        a, b = (s.view(name, f"{{}}.reshape({s.shape(count)})") for name in s.inputs)
+        return f"np.dot({a}, {b})"
+    return f"np.vdot({s.inputs[0]}, {s.inputs[1]})"
 
 
 # ── indexing ─────────────────────────────────────────────────────────────────────────────────────
@@ -334,6 +473,7 @@ kernels: dict[str, Kernel] = {
     "argmax": over_axis("np.argmax"),
     "any": reduction("logical_or"),
     "cumulative_sum": over_axis("np.cumsum"),
+    "dot": Kernel(_dot, _dot_scalar),
     # movement
     "reshape": Kernel(
         _reshape,
@@ -344,7 +484,7 @@ kernels: dict[str, Kernel] = {
     ),
     "permute": Kernel(
         view=_permute,
-        views=_permute_views,
+        views=_as_dense,
         alias=lambda node: node.attributes["axes"] == tuple(range(node.rank)),
     ),
     "broadcast": Kernel(
@@ -370,6 +510,13 @@ kernels: dict[str, Kernel] = {
     # window
     "windows": Kernel(view=_windows, views=no),
     "overlap_add": Kernel(_overlap_add),
+    "convolve": Kernel(_convolve, wants=_images, scratch=lambda node: (_patch_room(node),)),
+    "convolve_input": Kernel(
+        _convolve_input, wants=_images, scratch=lambda node: (_patch_room(node),)
+    ),
+    "convolve_filters": Kernel(_convolve_filters, wants=_images, scratch=_patch_and_part),
+    "max_pool": Kernel(_max_pool),
+    "max_pool_gradient": Kernel(_max_pool_gradient, scratch=_pool_room),
     # indexing
     "take": Kernel(_take, _take_scalar),
     "take_along_axis": Kernel(_take_along),

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from specc.backends.numpy.kernel import Kernel
 from specc.backends.numpy.kernels import COPY, FILL, kernels
+from specc.backends.numpy.layout import Order, order_of_view, plain
 from specc.ir import Extent, Graph, Node, Type, toposort
-from specc.ir.size import Axis, evaluate, product
-from specc.ir.size import atoms as atoms_of
+from specc.ir.size import axes, evaluate, product
 
 # literal: a number in the source · scalar: a variable of the source · table: a constant array
 # feed: an input's array · array: a buffer · view: of another value · spread: a broadcast that no
@@ -31,11 +31,26 @@ class Value:
     parent: Value | None = None  # of a view or a spread: what it shows
     root: Value | None = None  # the feed, array or table whose memory it is; None for scalars
     static: bool = False  # known from the sizes alone: made when a program is bound
-    contiguous: bool = True
+    order: Order = ()  # its axes from the outermost to the innermost
+    dense: bool = True  # does it fill a stretch of memory?
     slot: int = -1
     last: int = -1  # the last step that reads this root's memory
     output: int = -1  # the output that is written straight into the caller's array
     feed: Value | None = None  # the fed array that it is written into
+
+    def __post_init__(self) -> None:
+        self.order = self.order or plain(self.node.rank)
+
+    @property
+    def contiguous(self) -> bool:
+        return self.dense and self.lies(plain(self.node.rank))
+
+    def lies(self, order: Order) -> bool:
+        """Is this its order, wherever axes of 1 may stand?"""
+        shape = self.node.shape
+        if self.order == order:
+            return True
+        return [a for a in self.order if shape[a] != 1] == [a for a in order if shape[a] != 1]
 
 
 @dataclass(slots=True, eq=False)
@@ -59,16 +74,22 @@ class Plan:
 
 
 def make_plan(
-    graph: Graph, dtype: str, updates: Mapping[str, str] | None = None, *, reuse: bool = True
+    graph: Graph,
+    dtype: str,
+    updates: Mapping[str, str] | None = None,
+    *,
+    orders: Mapping[int, Order] | None = None,
+    reuse: bool = True,
 ) -> Plan:
     """Plans a graph without calls.
 
     Args:
         dtype: what "float" is: "float32" or "float64".
         updates: an output's name → the input that it is written over.
+        orders: by id of the node, the order of its axes in memory, where it isn't the plain one.
         reuse: False gives each value memory of its own, for tests.
     """
-    planner = _Planner(graph, dtype, reuse)
+    planner = _Planner(graph, dtype, orders or {}, reuse)
     planner.place(updates or {})
     planner.find_last_reads()
     planner.write_over_feeds()
@@ -77,8 +98,9 @@ def make_plan(
 
 
 class _Planner:
-    def __init__(self, graph: Graph, dtype: str, reuse: bool) -> None:
-        self.graph, self.reuse = graph, reuse
+    def __init__(self, graph: Graph, dtype: str, orders: Mapping[int, Order], reuse: bool) -> None:
+        self.graph, self.orders, self.reuse = graph, orders, reuse
+        self.copies: dict[tuple[int, Order], Value] = {}  # by id of what they copy, and order
         self.itemsize = {"float": 4 if dtype == "float32" else 8, "float64": 8, "int": 8, "bool": 1}
         self.same_float = dtype == "float64"
         self.plan = Plan()
@@ -110,7 +132,8 @@ class _Planner:
             if target is not None:
                 self.updates.append((value, target))
             elif value.kind == "array" and not value.static and value.output < 0:
-                value.output = place
+                if value.contiguous:
+                    value.output = place
             self.plan.outputs.append(value)
 
     def _saved(self, value: Value, kept: dict[int, Value]) -> Value:
@@ -136,35 +159,47 @@ class _Planner:
             return self._spread(node, inputs[0])
         if row.view and inputs[0].node.rank and node.rank:
             base = self.materialised(inputs[0])
-            contiguous = row.views(node, base.contiguous)
-            if contiguous is not None:
+            dense = row.views(node, base.order if base.dense else None)
+            if dense is not None:
+                order = order_of_view(node, base.order) or ()
                 return Value(
-                    node, "view", base, base.root, static=base.static, contiguous=contiguous
+                    node, "view", base, base.root, static=base.static, order=order, dense=dense
                 )
         operands = tuple(
-            [
-                self._operand(row, value, operand)
-                for value, operand in zip(inputs, node.inputs, strict=True)
-            ]
+            [self._operand(row, value, node, index) for index, value in enumerate(inputs)]
         )
         static = name != "random_bits" and all(value.static for value in operands)
-        value = Value(node, "array" if node.rank else "scalar", static=static)
+        order = () if static else self.orders.get(id(node), ())
+        value = Value(node, "array" if node.rank else "scalar", static=static, order=order)
         self.plan.steps.append(Step(value, row, operands))
         return self._rooted(value)
 
-    def _operand(self, row: Kernel, value: Value, operand: Node) -> Value:
+    def _operand(self, row: Kernel, value: Value, node: Node, index: int) -> Value:
+        operand = node.inputs[index]
         if value.kind == "spread":
             assert value.parent
             if row.broadcasts(value.parent.node, operand):
                 return value.parent
-            return self.materialised(value)
-        return value
+            value = self.materialised(value)
+        wanted = row.wants(node, index)
+        if wanted is None or (value.dense and value.lies(wanted)):
+            return value
+        return self._copied(value, wanted)
+
+    def _copied(self, value: Value, order: Order) -> Value:
+        """The same elements, dense in this order."""
+        made = self.copies.get((id(value), order))
+        if made is None:
+            made = self._rooted(Value(value.node, "array", order=order))
+            self.copies[id(value), order] = made
+            self.plan.steps.append(Step(made, COPY, (value,)))
+        return made
 
     def _spread(self, node: Node, shown: Value) -> Value:
         if shown.kind == "spread":
             assert shown.parent
             shown = shown.parent
-        return Value(node, "spread", shown, shown.root, static=shown.static, contiguous=False)
+        return Value(node, "spread", shown, shown.root, static=shown.static, dense=False)
 
     def materialised(self, value: Value) -> Value:
         """A broadcast as an array: a view where there is something to view."""
@@ -175,7 +210,7 @@ class _Planner:
             shown = value.parent
             assert shown
             if shown.node.rank or shown.static:
-                made = Value(value.node, "view", shown, shown.root, shown.static, contiguous=False)
+                made = Value(value.node, "view", shown, shown.root, shown.static, dense=False)
             else:
                 made = self._rooted(Value(value.node, "array"))
                 self.plan.steps.append(Step(made, FILL, (shown,)))
@@ -209,6 +244,7 @@ class _Planner:
         for value, feed in self.updates:
             place = place_of.get(id(value), -1)
             own = value.kind == "array" and not value.static and value.output < 0
+            own = own and value.contiguous
             if own and value.feed is None and place >= 0 and self._read_before(place, feed):
                 value.feed = feed
                 feed.last = len(self.plan.steps)
@@ -225,8 +261,9 @@ class _Planner:
         for index, operand in enumerate(step.operands):
             if operand.root is root and not (
                 index in step.kernel.in_place
-                and operand.contiguous
                 and operand.node.shape == node.shape
+                and operand.dense
+                and operand.lies(step.value.order)
                 and self._size(operand.node.type) == self._size(node.type)
                 and self._size(root.node.type) == self._size(node.type)
             ):
@@ -282,8 +319,7 @@ class _Planner:
             return size
         made = self.estimates.get(size)
         if made is None:
-            names = {each.name: ASSUMED for each in atoms_of(size) if isinstance(each, Axis)}
-            made = self.estimates[size] = evaluate(size, names)
+            made = self.estimates[size] = evaluate(size, dict.fromkeys(axes(size), ASSUMED))
         return made
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ def compile(
     dtype: str = "float32",
     *,
     updates: Mapping[str, str] = NOTHING,
+    without: Collection[str] = (),
     reuse: bool = True,
     poison: bool = False,
 ) -> Program:
@@ -31,21 +32,29 @@ def compile(
     Args:
         dtype: the run's precision, "float32" or "float64".
         updates: an output's name → the input whose array its result is written over.
+        without: names of this backend's passes that are left out, to find which one is at fault.
         reuse, poison: for tests, as in `generate`.
 
     Raises:
         SpecError: B001 for a scan, B003 for an axis that no input tells.
     """
-    return Program(graph, _generated(graph, dtype, updates, reuse, poison), dtype, updates)
+    made = _generated(graph, dtype, updates, without=without, reuse=reuse, poison=poison)
+    return Program(graph, made, dtype, updates)
 
 
-def export(graph: Graph, dtype: str = "float32") -> str:
+def export(graph: Graph, dtype: str = "float32", *, without: Collection[str] = ()) -> str:
     """The source that `compile` would run, as a module that needs NumPy alone."""
-    return _generated(graph, dtype, NOTHING, True, False).text
+    return _generated(graph, dtype, NOTHING, without=without).text
 
 
 def _generated(
-    graph: Graph, dtype: str, updates: Mapping[str, str], reuse: bool, poison: bool
+    graph: Graph,
+    dtype: str,
+    updates: Mapping[str, str],
+    *,
+    without: Collection[str],
+    reuse: bool = True,
+    poison: bool = False,
 ) -> Generated:
     assert dtype in ("float32", "float64"), dtype
     names = [output.name for output in graph.outputs]
@@ -61,7 +70,7 @@ def _generated(
                 help="`specc check` accepts it; there is no way to run it in this version",
             )
         assert node.op.name not in ("call", "item"), f"{node} is to be inlined before"
-    return generate(graph, dtype, updates, reuse=reuse, poison=poison)
+    return generate(graph, dtype, updates, without=without, reuse=reuse, poison=poison)
 
 
 def load_source(source: str, name: str) -> dict[str, Any]:

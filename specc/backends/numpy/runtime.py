@@ -6,7 +6,8 @@ other functions of this file, and nothing else. `out` is C-contiguous throughout
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -158,6 +159,7 @@ def windows(
     sizes: tuple[int, ...],
     strides: tuple[int, ...],
     dilations: tuple[int, ...],
+    writeable: bool = False,
 ) -> np.ndarray:
     """A view in which each of `axes` counts windows, and their elements come last."""
     shape, steps = list(x.shape), list(x.strides)
@@ -166,7 +168,7 @@ def windows(
         steps[axis] = x.strides[axis] * stride
         shape.append(size)
         steps.append(x.strides[axis] * dilation)
-    return np.lib.stride_tricks.as_strided(x, shape, steps, writeable=False)
+    return np.lib.stride_tricks.as_strided(x, shape, steps, writeable=writeable)
 
 
 def overlap_add(
@@ -186,6 +188,137 @@ def overlap_add(
             place[axis] = slice(start, start + (x.shape[axis] - 1) * stride + 1, stride)
         target = out[tuple(place)]
         np.add(target, x[(..., *tap)], out=target)
+
+
+def places(
+    counts: tuple[int, ...], batch: int, patch: int, work: np.ndarray
+) -> Iterator[tuple[slice, ...]]:
+    """Cuts an output's places into pieces whose patches fit into `work` and into the cache."""
+    room = max(1, min(work.size // max(1, patch * batch), COLUMNS // max(1, batch)))
+    *outer, row = counts
+    if outer and room > row:
+        step = room // max(1, row)
+        for start in range(0, outer[0], step):
+            yield slice(None), slice(start, start + step), slice(None)
+        return
+    for start in range(0, row, room):
+        for other in product(*map(range, outer)):
+            yield slice(None), *(slice(at, at + 1) for at in other), slice(start, start + room)
+
+
+COLUMNS = (
+    2048  # of a product: with more, OpenBLAS leaves the cache and runs at a third of its speed
+)
+
+
+def patches(seen: np.ndarray, work: np.ndarray) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
+    """The patches [c, sizes ..., places ..., b] a piece at a time: where, and as columns."""
+    axes = (seen.ndim - 2) // 2
+    counts, batch = seen.shape[1 + axes : -1], seen.shape[-1]
+    patch = math.prod(seen.shape[: 1 + axes])
+    for at in places(counts, batch, patch, work):
+        piece = seen[(slice(None),) * axes + at]
+        columns = work[: piece.size].reshape(piece.shape)
+        np.copyto(columns, piece)
+        yield at, columns.reshape(patch, -1)
+
+
+def convolve(seen: np.ndarray, filters: np.ndarray, y: np.ndarray, work: np.ndarray) -> None:
+    """y[o, places ..., b] = filters[o, :] @ patches, a piece at a time."""
+    for at, columns in patches(seen, work):
+        np.matmul(filters, columns, out=y[at].reshape(len(filters), -1))
+
+
+def convolve_filters(
+    seen: np.ndarray, g: np.ndarray, out: np.ndarray, work: np.ndarray, part: np.ndarray
+) -> None:
+    """out = g[o, :] @ patches', the sum of its pieces."""
+    out.fill(0)
+    for at, columns in patches(seen, work):
+        np.matmul(g[at].reshape(len(g), -1), columns.T, out=part)
+        np.add(out, part, out=out)
+
+
+def convolve_input(
+    g: np.ndarray,
+    filters: np.ndarray,
+    sizes: tuple[int, ...],
+    strides: tuple[int, ...],
+    dilations: tuple[int, ...],
+    x: np.ndarray,
+    work: np.ndarray,
+) -> None:
+    """x = filters' @ g, whose columns are patches: each is added where it was read."""
+    x.fill(0)
+    batch, patch = g.shape[-1], filters.shape[1]
+    for at in places(g.shape[1:-1], batch, patch, work):
+        piece = g[at]
+        columns = work[: patch * piece[0].size].reshape(patch, -1)
+        np.matmul(filters.T, piece.reshape(len(g), -1), out=columns)
+        added = columns.reshape(len(x), *sizes, *piece.shape[1:])
+        starts = [each.indices(n)[0] for each, n in zip(at[1:], g.shape[1:-1], strict=True)]
+        for tap in product(*map(range, sizes)):
+            where = [slice(None)]
+            steps = zip(starts, tap, strides, dilations, piece.shape[1:-1], strict=True)
+            for start, offset, stride, dilation, count in steps:
+                first = start * stride + offset * dilation
+                where.append(slice(first, first + (count - 1) * stride + 1, stride))
+            target = x[tuple(where)]
+            np.add(target, added[(slice(None), *tap)], out=target)
+
+
+def pieces(y: np.ndarray) -> Iterator[slice]:
+    """Cuts the outermost axis so that a piece stays in the cache."""
+    rows = max(1, PIECE * len(y) // max(1, y.size)) if len(y) else 1
+    for start in range(0, len(y), rows):
+        yield slice(start, start + rows)
+
+
+PIECE = 16384  # elements
+
+
+def max_pool(seen: np.ndarray, y: np.ndarray) -> None:
+    """The largest of each window: the axes of `seen` after y's own."""
+    first, *taps = [seen[..., *tap] for tap in product(*map(range, seen.shape[y.ndim :]))]
+    for at in pieces(y):
+        top, largest = y[at], first[at]
+        for tap in taps:
+            np.maximum(largest, tap[at], out=top)
+            largest = top
+        if not taps:
+            np.copyto(top, largest)
+
+
+def max_pool_gradient(
+    seen: np.ndarray,
+    y: np.ndarray,
+    g: np.ndarray,
+    into: np.ndarray,
+    apart: bool,
+    left: np.ndarray,
+    part: np.ndarray,
+    same: np.ndarray,
+) -> None:
+    """Each window's g goes to its first element that is y; `apart`: no element is in two."""
+    bits = f"i{y.itemsize}"
+    taps = list(product(*map(range, seen.shape[y.ndim :])))
+    for at in pieces(y):
+        top, size = y[at], y[at].size
+        rest, given, found = (each[:size].reshape(top.shape) for each in (left, part, same))
+        np.copyto(rest, g[at])
+        for tap in taps:
+            target = into[..., *tap][at]
+            share = target if apart else given
+            if tap == taps[-1]:
+                share = rest
+            else:
+                np.equal(seen[..., *tap][at], top, out=found)
+                np.multiply(rest.view(bits), found, out=share.view(bits))
+                np.subtract(rest, share, out=rest)
+            if not apart:
+                np.add(target, share, out=target)
+            elif share is rest:
+                np.copyto(target, rest)
 
 
 # ── indexing ─────────────────────────────────────────────────────────────────────────────────────

@@ -14,6 +14,8 @@ from typing import Any
 
 from specc.backends.names import Names, expression
 from specc.backends.numpy.kernels import kernels
+from specc.backends.numpy.layout import Order
+from specc.backends.numpy.layout import plain as plain_order
 from specc.backends.numpy.plan import Step, Value
 from specc.diagnostics import fault
 from specc.ir import Extent, Node
@@ -69,6 +71,7 @@ class Writer:
         self.out = ""
         self.scratch: Sequence[str] = ()
         self._values: Sequence[Value] = ()
+        self._value: Value = None  # type: ignore[assignment]
         self._lines = self.scope.body
 
     # ── steps ────────────────────────────────────────────────────────────────────────────────────
@@ -83,6 +86,7 @@ class Writer:
     def _step(self, step: Step, lines: list[str]) -> None:
         value, kernel = step.value, step.kernel
         node = self.node = value.node
+        self._value = value
         self._lines = lines
         self._comment(node)
         self._values = step.operands
@@ -182,15 +186,19 @@ class Writer:
             self.main.head.append(f"{name} = np.empty({self.shape(node.shape)}, {dtype})")
             self.main.early.add(name)
             return self.read(value)
-        return self.buffer(value.slot, self.dtype(node.dtype), node.shape)
+        return self.buffer(value.slot, self.dtype(node.dtype), node.shape, value.order)
 
-    def buffer(self, slot: int, dtype: str, shape: Sequence[Extent]) -> str:
-        key = (slot, dtype, tuple(shape))
+    def buffer(self, slot: int, dtype: str, shape: Sequence[Extent], order: Order = ()) -> str:
+        moved = bool(order) and order != plain_order(len(order))
+        key = (slot, dtype, tuple(shape), order if moved else ())
         name = self._buffers.get(key)
         if name is None:
             name = self._buffers[key] = self.names.new(f"b{slot}")
         if name not in self.scope.known:
-            cut = f"{self.use('cut')}(slots[{slot}], {dtype}, {self.shape(shape)})"
+            lying = tuple(shape[axis] for axis in order) if moved else shape
+            cut = f"{self.use('cut')}(slots[{slot}], {dtype}, {self.shape(lying)})"
+            if moved:
+                cut += f".transpose({tuple(order.index(axis) for axis in range(len(order)))!r})"
             self.scope.head.append(f"{name} = {cut}")
             self.scope.early.add(name)
             self.scope.known.add(name)
@@ -268,6 +276,10 @@ class Writer:
 
     def contiguous(self, index: int) -> bool:
         return self._values[index].contiguous
+
+    def order(self, index: int) -> Order | None:
+        value = self._value if index < 0 else self._values[index]
+        return value.order if value.dense else None
 
     def use(self, function: str) -> str:
         self.functions[function] = None

@@ -1,0 +1,93 @@
+"""What NumPy runs as one where the graph has several: operations of this backend alone.
+
+They are no primitives: no spec names them and no other backend sees them. Runs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from specc.ir import Node, Op, Type
+from specc.ir.op import Attributes
+from specc.ops.rules import without
+from specc.ops.window import count_of
+
+
+def _no_gradient(*_: Node) -> None:
+    raise AssertionError("the gradient is taken before a backend sees the graph")
+
+
+def _counts(x: Type, sizes: Sequence[object], at: Attributes) -> tuple[object, ...]:
+    steps = zip(x.shape[2:], sizes, at["strides"], at["dilations"], strict=True)
+    return tuple(count_of(extent, size, *step) for extent, size, *step in steps)  # type: ignore[arg-type]
+
+
+def _convolve(inputs: Sequence[Type], at: Attributes) -> Type:
+    x, filters = inputs
+    counts = _counts(x, filters.shape[2:], at)
+    return Type(x.dtype, (x.shape[0], filters.shape[0], *counts))  # type: ignore[arg-type]
+
+
+def _convolve_input(inputs: Sequence[Type], at: Attributes) -> Type:
+    g, filters = inputs
+    return Type(g.dtype, (g.shape[0], filters.shape[1], *at["extents"]))
+
+
+def _convolve_filters(inputs: Sequence[Type], at: Attributes) -> Type:
+    x, g = inputs
+    return Type(x.dtype, (g.shape[1], x.shape[1], *at["sizes"]))
+
+
+def _max_pool(inputs: Sequence[Type], at: Attributes) -> Type:
+    (x,) = inputs
+    shape = list(x.shape)
+    for axis, size, stride, dilation in zip(*(at[key] for key in WINDOW), strict=True):
+        shape[axis] = count_of(shape[axis], size, stride, dilation)
+    return Type(x.dtype, tuple(shape))
+
+
+def _dot(inputs: Sequence[Type], at: Attributes) -> Type:
+    return Type(inputs[0].dtype, without(inputs[0].shape, at["axes"]))
+
+
+WINDOW = ("axes", "sizes", "strides", "dilations")
+convolve = Op(
+    "convolve",
+    "numpy",
+    "x[b, c, ...] with every filter[o, c, ...] at every place: y[b, o, ...].",
+    _convolve,
+    _no_gradient,
+)
+convolve_input = Op(
+    "convolve_input",
+    "numpy",
+    "What the gradient g[b, o, ...] of `convolve` says of its x.",
+    _convolve_input,
+    _no_gradient,
+)
+convolve_filters = Op(
+    "convolve_filters",
+    "numpy",
+    "What the gradient g[b, o, ...] of `convolve` of x says of the filters.",
+    _convolve_filters,
+    _no_gradient,
+)
+max_pool = Op("max_pool", "numpy", "The largest element of every window.", _max_pool, _no_gradient)
+max_pool_gradient = Op(
+    "max_pool_gradient",
+    "numpy",
+    "g of each window goes to the first element of x there that is the window's maximum y.",
+    lambda inputs, _: inputs[0],
+    _no_gradient,
+)
+dot = Op("dot", "numpy", "Σ a · b over `axes`.", _dot, _no_gradient)
+
+OPERATIONS = {
+    op.name: op
+    for op in (convolve, convolve_input, convolve_filters, max_pool, max_pool_gradient, dot)
+}
+
+
+def apply(op: Op, *inputs: Node, **attributes: object) -> Node:
+    """A node of one of these operations."""
+    return Node(op, inputs, attributes, op.infer([each.type for each in inputs], attributes))
