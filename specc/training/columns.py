@@ -195,11 +195,15 @@ KINDS = {"f": "float", "i": "int", "u": "int", "b": "bool"}
 
 
 def _dtype_of(values: np.ndarray) -> str:
-    return KINDS.get(values.dtype.kind, str(values.dtype))
+    return KINDS.get(values.dtype.kind) or str(values.dtype)
 
 
 def _check_shape(node: Node, values: np.ndarray, place: Place) -> None:
     name, shape = node.attributes["name"], node.type.shape
+    lengths = zip(shape[1:], values.shape[1:], strict=False)
+    if shape and values.ndim == len(shape):
+        if all(length == extent or not isinstance(extent, int) for extent, length in lengths):
+            return
     found = f"{_dtype_of(values)}[{', '.join(['rows', *map(str, values.shape[1:])])}]"
     if not shape or values.ndim != len(shape):
         raise fault(

@@ -24,6 +24,9 @@ from specc.training.files import write_atomically
 from specc.training.learner import Arrays, Learner
 from specc.training.predict import initial_weights, load_weights
 
+# Below it no gradient's square overflows, and no update of an optimizer that divides by an epsilon
+# can make a finite parameter infinite without first having made one that the loss would show.
+TAME = 1e12
 ROLES = ("loss", "part", "metric", "metric_state", "state")
 
 
@@ -121,6 +124,10 @@ class TorchLearner(Learner):
         self._rates: list[Callable[[float], float]] = []
         self._stepped: list[Any] = []
         self._own: Any = None
+        epsilons = [
+            each.optimizer.hypers.get("eps", 1.0) for each in self._groups if each.optimizer
+        ]
+        self._tame = all(each > 0 for each in epsilons)
         groups = self._groups
         if all(each.optimizer and self._torch.row_of(each.optimizer) for each in groups):
             members = self._member_states()
@@ -229,8 +236,11 @@ class TorchLearner(Learner):
             if self.train.clip is not None:
                 self.trainer.clip(self._trained, *self.train.clip, norm)
             scale = float(self.scale)
-            for stepped, rate in zip(self._stepped, self._rates, strict=True):
-                stepped.step(rate(float(self.steps)) * scale, self.steps)
+            rates = [rate(float(self.steps)) * scale for rate in self._rates]
+            for stepped, rate in zip(self._stepped, rates, strict=True):
+                stepped.step(rate, self.steps)
+            if self._tame and norm < TAME and max(rates, default=0.0) < TAME:
+                return
         if not self.trainer.sound(self._trained):
             self._check_parameters()
 

@@ -116,10 +116,9 @@ def test_a_trainer_loads_by_name(digits: Spec) -> None:
 
 def test_what_isn_t_there_yet_is_said(digits: Spec, tmp_path: Path) -> None:
     for call in (
-        lambda: digits.model().torch(),
         lambda: digits.model().export(tmp_path / "model.onnx"),
-        lambda: digits.run(backend="torch"),
-        lambda: digits.trainer(backend="onnx"),
+        lambda: digits.run(backend="abacus"),
+        lambda: digits.trainer(backend="abacus"),
     ):
         with pytest.raises(specc.SpecError) as error:
             call()
