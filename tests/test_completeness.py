@@ -6,8 +6,11 @@ import pytest
 
 import specc.ops
 from specc.backends.numpy.kernels import kernels
+from specc.backends.onnx.composites import composites
+from specc.backends.onnx.lowerings import lowerings
 from specc.ir import Op, TypeFault, registry, zero_gradient
 from specc.ops.control import by_body
+from specc.std import index
 from tests.samples import Case
 
 PRIMITIVES = {
@@ -107,7 +110,18 @@ def test_a_primitive_has_a_row_in_every_backend(op: Op) -> None:
             f"NumPy can't run {op.name}: give it a row in specc/backends/numpy/kernels.py,"
             f" among those of {op.family}"
         )
+        assert op.name in lowerings, (
+            f"ONNX can't run {op.name}: give it a row in specc/backends/onnx/lowerings.py,"
+            f" among those of {op.family}"
+        )
 
 
 def test_no_backend_has_a_row_of_no_primitive() -> None:
     assert set(kernels) <= set(registry)
+    assert set(lowerings) <= set(registry)
+
+
+def test_rows_of_composites_are_of_definitions_that_there_are() -> None:
+    definitions = [key[1] if key[0] == "vjp" else key for key in composites]
+    assert {home for home, _ in definitions} == {"std"}
+    assert {name for _, name in definitions} <= set(index.made())

@@ -84,5 +84,5 @@ def add_json(parser: ArgumentParser) -> None:
 
 def add_numbers(parser: ArgumentParser) -> None:
     """What runs it, and in which precision."""
-    parser.add_argument("--backend", default="numpy", metavar="B", help="what runs it: numpy")
+    parser.add_argument("--backend", default="numpy", metavar="B", help="numpy, torch or onnx")
     parser.add_argument("--dtype", metavar="D", help="float32 (which it is if not said) or float64")

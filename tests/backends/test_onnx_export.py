@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -188,9 +189,8 @@ def steps(session: ort.InferenceSession, train: Train, count: int, dtype: str):
     for step in range(count):
         feeds = batch_of(step_graph(train), 4 + step, dtype, seed=step) | state
         feeds |= {"step": np.array(step), "seed": np.array(train.seed)}
-        results = dict(
-            zip(given, session.run(given, {n: feeds[n] for n in taken if n in feeds}), strict=True)
-        )
+        made: list[Any] = list(session.run(given, {n: feeds[n] for n in taken if n in feeds}))
+        results = dict(zip(given, made, strict=True))
         state = {n.removesuffix("'"): v for n, v in results.items() if n.endswith("'")}
         losses.append(float(results["loss"]))
     return losses, state

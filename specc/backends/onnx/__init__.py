@@ -22,7 +22,7 @@ __all__ = [
     "lower",
     "model_of",
     "save",
-    "stepper",
+    "step_of",
 ]
 
 

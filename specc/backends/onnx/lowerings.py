@@ -5,7 +5,7 @@ Every row is right in float32 and in float64, in onnxruntime and by the standard
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -308,7 +308,7 @@ def _item(b: Builder, node: Node) -> str:
     return b.item(node.inputs[0], node.attributes["index"])
 
 
-lowerings: dict[str, Callable[[Builder, Node], str]] = {
+lowerings: dict[str, Lowering] = {
     # elementwise
     "neg": elementwise("Neg"),
     "abs": elementwise("Abs"),

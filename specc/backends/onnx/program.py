@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnxruntime as ort
-from onnxruntime.capi import onnxruntime_pybind11_state as native
+from onnxruntime.capi.onnxruntime_pybind11_state import (  # pyright: ignore[reportMissingImports]
+    Fail,  # pyright: ignore[reportAttributeAccessIssue]
+    InvalidArgument,  # pyright: ignore[reportAttributeAccessIssue]
+    RuntimeException,  # pyright: ignore[reportAttributeAccessIssue]
+)
 
 from specc.backends.entrance import Array, Entrance
 from specc.backends.onnx.model import OPSET, Form, lower, model_of
@@ -19,7 +23,7 @@ from specc.ir.size import evaluate
 NOTHING: Mapping[str, Any] = {}
 MOVING = ("reshape", "permute", "broadcast", "slice")  # what shows no value that wasn't there
 # What onnxruntime raises when a kernel refuses its inputs.
-REFUSALS = (native.InvalidArgument, native.Fail, native.RuntimeException)
+REFUSALS = (InvalidArgument, Fail, RuntimeException)
 
 
 def compile(
@@ -90,7 +94,7 @@ class Program:
         given = dict(zip(self.inputs, arrays, strict=True))
         check_fed(self._indices, given, lengths)
         try:
-            made = self._session.run(None, {name: given[name] for name in self._fed})
+            made = _run(self._session, {name: given[name] for name in self._fed})
         except REFUSALS:
             self._check_shown(self._shown(given), lengths)
             raise
@@ -113,7 +117,7 @@ class Program:
         form = replace(self._form, name=place_of(part))
         session = session_of(model_of(part, form).SerializeToString(), self.dtype, self._threads)
         names = [each.name for each in session.get_inputs()]
-        return session.run(None, {name: given[name] for name in names})
+        return _run(session, {name: given[name] for name in names})
 
     def _check_shown(self, values: Sequence[Array], lengths: Mapping[str, int]) -> None:
         shown = [each for each in self._indices if not each.fed]
@@ -125,6 +129,11 @@ def place_of(graph: Graph) -> Any:
     """Names for results that no input has: their places."""
     name_of = {id(output): f"/results/{place}" for place, output in enumerate(graph.outputs)}
     return lambda output: name_of[id(output)]
+
+
+def _run(session: ort.InferenceSession, given: Mapping[str, Array]) -> list[Array]:
+    """Every result; a graph of ours has tensors alone."""
+    return cast("list[Array]", session.run(None, given))
 
 
 # ── indices ──────────────────────────────────────────────────────────────────────────────────────
