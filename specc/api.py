@@ -134,11 +134,20 @@ class Model:
         return module_of(self.spec, self.built, dtype=dtype, seed=seed, weights=weights)
 
     def export(self, path: str | Path, *, dtype: str = "float32", seed: int = 0) -> Path:
-        """Writes the model as a program: .py is NumPy source. B101 for what isn't there yet."""
+        """Writes the model as a program: .py is NumPy source, .onnx an ONNX file with its weights.
+
+        Raises:
+            SpecError: B101 for another ending.
+        """
+        from specc.training.exports import write_onnx
         from specc.training.files import write_atomically
 
-        formats = {".py": "numpy", ".onnx": "onnx", ".pt": "torch"}
         where = Path(path)
+        if where.suffix == ".onnx":
+            pipeline.check_options("onnx", dtype, seed)
+            write_onnx(self.built, self.spec, where, dtype, seed=seed)
+            return where
+        formats = {".py": "numpy"}
         pipeline.check_options(formats.get(where.suffix, where.suffix), dtype, seed)
         write_atomically(where, self.compile(dtype=dtype, seed=seed).source.encode())
         return where

@@ -17,13 +17,15 @@ import onnxruntime as ort
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from specc import pipeline
+import specc
+from specc import loads, pipeline
 from specc.backends.onnx import OPSET, Form, files, lower, model_of
 from specc.diagnostics import SpecError
 from specc.ir.graph import Graph
 from specc.ir.model import Train
 from specc.ir.size import evaluate
 from specc.language import load
+from specc.training.exports import write_onnx
 from specc.training.files import write_atomically
 from specc.training.learner import Learner
 from specc.training.predict import Forward
@@ -129,6 +131,63 @@ def test_names_are_the_spec_s(tmp_path: Path) -> None:
         "Conv", "Relu", "MaxPool", "Conv", "Relu", "MaxPool", "Reshape", "Gemm", "Relu", "Gemm",
     ]  # fmt: skip
     assert {"/conv1/Conv", "/fc2/Gemm"} <= {node.name for node in graph.node}
+
+
+TRANSFORMER = """
+layer Block(d: int, heads: int) {
+    input x: float[batch, time, d], keep: bool[batch, time]?
+
+    h = x -> LayerNorm as norm1
+    q = rearrange(h -> Linear(d) as q, "b t (h e) -> b h t e", h = heads)
+    k = rearrange(h -> Linear(d) as k, "b t (h e) -> b h t e", h = heads)
+    v = rearrange(h -> Linear(d) as v, "b t (h e) -> b h t e", h = heads)
+    mixed = rearrange(attention(q, k, v, keep), "b h t e -> b t (h e)")
+    x = x + (mixed -> Linear(d) as out)
+    return x + (x -> LayerNorm as norm2 -> Linear(4 * d) as up -> gelu -> Linear(d) as down)
+}
+
+model M {
+    input token: int[batch, time], keep: bool[batch, time]
+
+    x = token -> Embedding(20, 16) as embed
+    repeat 2 as block { x = x -> Block(16, 4)(KEEP) as "" }
+    output x -> LayerNorm as last -> Linear(20) as head
+}
+"""
+
+
+@in_both
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("opset", [18, 21, 23])
+def test_a_transformer_of_any_length(dtype: str, masked: bool, opset: int, tmp_path: Path) -> None:
+    text = TRANSFORMER.replace("(KEEP)", "(keep = keep)" if masked else "")
+    model = loads(text).model("M")
+    file = tmp_path / "model.onnx"
+    write_onnx(model.built, None, file, dtype, opset=opset)
+    onnx.checker.check_model(onnx.load(file), full_check=True)
+    session = session_of(file, dtype)
+    kinds = {node.op_type for node in onnx.load(file).graph.node}
+    assert ("Softmax" in kinds) == (not masked), "a masked row may have nothing to attend to"
+    assert ("LayerNormalization" in kinds) == (dtype == "float32")
+    assert ("Gelu" in kinds) == (dtype == "float32" and opset >= 20)
+    forward = model.compile(dtype=dtype)
+    random = np.random.default_rng(0)
+    for batch, time in ((1, 5), (3, 5), (2, 9)):
+        feeds = {"token": random.integers(0, 20, (batch, time))}
+        if masked:
+            feeds["keep"] = random.random((batch, time)) < 0.5
+            feeds["keep"][0] = False
+        offered = {each.name for each in session.get_inputs()}
+        feeds = {"keep": np.ones((batch, time), bool), **feeds}
+        (made,) = session.run(None, {n: v for n, v in feeds.items() if n in offered})
+        (right,) = forward(**{n: v for n, v in feeds.items() if masked or n != "keep"}).values()
+        assert_close(made, right, what=f"{batch} of {time}", times=10)
+
+
+def test_the_interface_writes_what_the_command_writes(tmp_path: Path) -> None:
+    pipeline.export(FOLDER / "iris.nn", to="onnx", output=tmp_path / "a.onnx")
+    specc.load(str(FOLDER / "iris.nn")).model().export(tmp_path / "b.onnx")
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
 def test_an_export_loads_neither_torch_nor_onnxruntime(tmp_path: Path) -> None:
