@@ -116,7 +116,6 @@ def test_a_trainer_loads_by_name(digits: Spec) -> None:
 
 def test_what_isn_t_there_yet_is_said(digits: Spec, tmp_path: Path) -> None:
     for call in (
-        lambda: digits.model().export(tmp_path / "model.onnx"),
         lambda: digits.run(backend="abacus"),
         lambda: digits.trainer(backend="abacus"),
     ):
