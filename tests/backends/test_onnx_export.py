@@ -173,7 +173,7 @@ def test_a_transformer_of_any_length(dtype: str, masked: bool, opset: int, tmp_p
     forward = model.compile(dtype=dtype)
     random = np.random.default_rng(0)
     for batch, time in ((1, 5), (3, 5), (2, 9)):
-        feeds = {"token": random.integers(0, 20, (batch, time))}
+        feeds: dict[str, Any] = {"token": random.integers(0, 20, (batch, time))}
         if masked:
             feeds["keep"] = random.random((batch, time)) < 0.5
             feeds["keep"][0] = False
