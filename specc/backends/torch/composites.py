@@ -50,7 +50,10 @@ class Call:
 
     def attribute(self, op: str, name: str) -> Any:
         """That of the body's first node of an operation: axes are said there as numbers."""
-        return next(n for n in toposort(self.body.results) if n.op.name == op).attributes[name]
+        found = next((n for n in toposort(self.body.results) if n.op.name == op), None)
+        if found is None:
+            raise Unsaid(op)  # of a scalar there is nothing to go over
+        return found.attributes[name]
 
 
 Row = Callable[[Call], str | None]

@@ -303,7 +303,7 @@ class ModuleBlock(Block):
     def returned(self, whole: bool = False) -> tuple[list[str], list[Value]]:
         given = self.given()
         outputs = self.writer.pair.training.outputs
-        lines: list[str] = []
+        moved: dict[str, str] = {}  # the attribute of a state → its next value
         for output, (node, value) in zip(outputs, given, strict=True):
             key = ("state", output.name.rstrip("'"))
             if output.role != "state" or key not in self.writer.own or value.text == "None":
@@ -312,15 +312,23 @@ class ModuleBlock(Block):
             if value.text == target or self.held_below(key[1]):
                 continue
             text = self.whole(node, value)
-            lines.append(f"{target} = {text if value.host else f'{text}.detach()'}")
+            moved[target] = text if value.host else f"{text}.detach()"
         kept = [given[place] for place in self.writer.kept]
         values = [value for _, value in kept]
-        if self.writer.by_name:
+        if whole or self.writer.by_name:
             values = [Value(self.whole(node, value), node.shape) for node, value in kept]
+        lines: list[str] = []
+        for place, value in enumerate(values):
+            if any(_reads(value.text, target) for target in moved):
+                name = self.names.new(
+                    kept[place][0].origin.name or "y"
+                )  # of the states as they were
+                lines.append(f"{name} = {value.text}")
+                values[place] = replace(value, text=name)
+        lines += _assigned(moved)
+        if self.writer.by_name:
             names = [outputs[place].name for place in self.writer.kept]
             return [*lines, *_by_name(names, values)], values
-        if whole:
-            values = [Value(self.whole(node, value), node.shape) for node, value in kept]
         texts = ", ".join(value.text for value in values)
         results = [Value("", value.shape, value.host) for value in values]
         return [*lines, f"return {texts or '()'}"], results
@@ -332,6 +340,18 @@ class ModuleBlock(Block):
             and self.writer.tree.holds_below(scope, name, self.writer.children[scope])
             for scope in self.writer.children
         )
+
+
+def _reads(text: str, target: str) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(target)}(?!\w)", text) is not None
+
+
+def _assigned(moved: Mapping[str, str]) -> list[str]:
+    """All next values, each computed from the states as they were."""
+    targets, texts = list(moved), list(moved.values())
+    if any(_reads(text, each) for at, text in enumerate(texts) for each in targets[:at]):
+        return [f"{', '.join(targets)} = {', '.join(texts)}"]
+    return [f"{target} = {text}" for target, text in moved.items()]
 
 
 def _by_name(names: Sequence[str], values: Sequence[Value]) -> list[str]:

@@ -1,7 +1,8 @@
-"""The library's optimizers that torch has: a definition → torch's class and its arguments.
+"""The library's optimizers that torch has: a definition → torch's function and its arguments.
 
-A row is right for these hyper-parameters to the last rounding; without one the spec's own update
-is generated.
+They are torch.optim's functions, not its classes: a class imports torch.compile's machinery, which
+takes a second, and its step does what a training of its own needs. A row is right for these
+hyper-parameters to the last rounding; without one the spec's own update is generated.
 """
 
 from __future__ import annotations
@@ -13,49 +14,61 @@ from typing import Any
 from specc.ir.model import Optimizer
 
 Hypers = Mapping[str, Any]
+Lists = Mapping[str, list[Any]]  # the spec's states, a tensor a parameter
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`options` gives the class's arguments, or None; `states` are torch's names of the spec's."""
+    """`options` gives the function's fixed arguments, or None where torch means something else."""
 
-    name: str
     options: Callable[[Hypers], dict[str, Any] | None]
-    states: Mapping[str, str]
-    counts: bool  # torch keeps the number of updates itself
-    fused: bool
+    step: Callable[
+        [Callable[..., None], list[Any], list[Any], Lists, list[Any], dict[str, Any]], None
+    ]
 
 
 def _sgd(h: Hypers) -> dict[str, Any] | None:
     if h["momentum"] and h["dampening"]:
         return None  # torch dampens by whether there is a buffer, the spec by the step
-    return {
-        "momentum": h["momentum"],
-        "weight_decay": h["weight_decay"],
-        "nesterov": h["nesterov"] and h["momentum"] > 0,
-    }
+    nesterov = bool(h["nesterov"]) and h["momentum"] > 0
+    fixed = {"momentum": h["momentum"], "dampening": 0.0, "nesterov": nesterov}
+    return {**fixed, "weight_decay": h["weight_decay"], "maximize": False, "fused": True}
 
 
 def _adam(h: Hypers) -> dict[str, Any]:
-    betas = (h["beta1"], h["beta2"])
-    return {"betas": betas, "eps": h["eps"], "weight_decay": h["weight_decay"]}
+    fixed = {key: h[key] for key in ("beta1", "beta2", "eps", "weight_decay")}
+    return {**fixed, "amsgrad": False, "maximize": False, "fused": True}
 
 
 def _rmsprop(h: Hypers) -> dict[str, Any]:
-    return {key: h[key] for key in ("alpha", "eps", "weight_decay", "momentum")}
+    fixed = {key: h[key] for key in ("alpha", "eps", "weight_decay", "momentum")}
+    return {**fixed, "centered": False}
 
 
 def _adagrad(h: Hypers) -> dict[str, Any]:
-    return {key: h[key] for key in ("lr_decay", "eps", "weight_decay")}
+    fixed = {key: h[key] for key in ("lr_decay", "eps", "weight_decay")}
+    return {**fixed, "maximize": False, "fused": True}
 
 
 rows: Mapping[str, Row] = {
-    "sgd": Row("SGD", _sgd, {"m": "momentum_buffer"}, False, True),
-    "adam": Row("Adam", _adam, {"m": "exp_avg", "v": "exp_avg_sq"}, True, True),
-    "adamw": Row("AdamW", _adam, {"m": "exp_avg", "v": "exp_avg_sq"}, True, True),
-    "rmsprop": Row("RMSprop", _rmsprop, {"v": "square_avg", "m": "momentum_buffer"}, True, False),
-    "adagrad": Row("Adagrad", _adagrad, {"s": "sum"}, True, True),
-}
+    "sgd": Row(
+        _sgd,
+        lambda f, p, g, s, n, how: f(p, g, s.get("m", [None] * len(p)), **how),
+    ),
+    "adam": Row(
+        _adam, lambda f, p, g, s, n, how: f(p, g, s["m"], s["v"], [], n, **how)
+    ),
+    "adamw": Row(
+        _adam, lambda f, p, g, s, n, how: f(p, g, s["m"], s["v"], [], n, **how)
+    ),
+    "rmsprop": Row(
+        _rmsprop,
+        lambda f, p, g, s, n, how: f(p, g, s["v"], [], s.get("m", []), n, **how),
+    ),
+    "adagrad": Row(
+        _adagrad, lambda f, p, g, s, n, how: f(p, g, s["s"], n, **how)
+    ),
+}  # fmt: skip
 
 
 def row_of(optimizer: Optimizer) -> tuple[Row, dict[str, Any]] | None:
@@ -84,28 +97,37 @@ class Stepped:
 
         found = row_of(optimizer)
         assert found is not None, f"torch has no {optimizer.name}"
-        row, options = found
-        self._optimizer: Any = getattr(torch.optim, row.name)(
-            list(parameters), lr=optimizer.lr, **options, **({"fused": True} if row.fused else {})
-        )
-        self._counts: list[Any] = []
+        self._function = _functions()[optimizer.definition[1]]
+        self._row, self._options = found
+        self._torch = torch
+        self._parameters = list(parameters)
+        self._states = {name: list(tensors) for name, tensors in states.items()}
+        fused = "fused" in self._options
+        self._counts = [
+            torch.zeros((), device=each.device if fused else "cpu") for each in parameters
+        ]
         self._steps = 0
-        for place, parameter in enumerate(parameters):
-            state = self._optimizer.state[parameter]
-            for name, theirs in row.states.items():
-                if name in states:
-                    state[theirs] = states[name][place]
-            if row.counts:
-                device = parameter.device if row.fused else "cpu"
-                state["step"] = torch.zeros((), dtype=torch.float32, device=device)
-                self._counts.append(state["step"])
 
     def step(self, rate: float, made: int) -> None:
         """One update with this learning rate, `made` having been made before."""
         if made != self._steps:
             for each in self._counts:
                 each.fill_(made)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        self._optimizer.step()
+        gradients = [each.grad for each in self._parameters]
+        how = {**self._options, "lr": rate}
+        with self._torch.no_grad():
+            self._row.step(
+                self._function, self._parameters, gradients, self._states, self._counts, how
+            )
         self._steps = made + 1
+
+
+def _functions() -> dict[str, Callable[..., None]]:
+    """torch.optim's functions by the names of the library's definitions."""
+    from torch.optim.adagrad import adagrad
+    from torch.optim.adam import adam
+    from torch.optim.adamw import adamw
+    from torch.optim.rmsprop import rmsprop
+    from torch.optim.sgd import sgd
+
+    return {"sgd": sgd, "adam": adam, "adamw": adamw, "rmsprop": rmsprop, "adagrad": adagrad}
