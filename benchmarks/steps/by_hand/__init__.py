@@ -7,29 +7,47 @@ stay as they are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
+from benchmarks.steps.by_hand import convolutions
+from benchmarks.steps.by_hand.lenet import LeNet
+from benchmarks.steps.by_hand.optimizers import Adam, Momentum
 from benchmarks.steps.by_hand.perceptron import Perceptron
+from benchmarks.steps.systems import Inference as Predicts
+from benchmarks.steps.systems import Training as Trains
 from benchmarks.steps.workloads import Workload
 
-MODELS = {
+TRAINS: dict[str, Callable[..., Trains]] = {
+    "mlp": partial(Perceptron, optimizer=lambda each: Momentum(each, 0.05, 0.9), strips=7),
+    "wide": partial(Perceptron, optimizer=lambda each: Adam(each, 1e-3)),
+    "lenet": LeNet,
+    "convolutions": convolutions.Training,
+}
+PREDICTS: dict[str, Callable[..., Predicts]] = {
     "mlp": Perceptron,
     "wide": Perceptron,
+    "lenet": partial(LeNet, training=False),
+    "convolutions": convolutions.Inference,
 }
 
 
 class Training:
     def __init__(self, workload: Workload, weights: dict[str, np.ndarray]) -> None:
-        self.step = MODELS[workload.name](weights, workload.batch).step
+        self.step = TRAINS[workload.name](weights, workload.batch).step
 
 
 class Inference:
+    """Prepared for a size of batch when that size comes first."""
+
     def __init__(self, workload: Workload, weights: dict[str, np.ndarray]) -> None:
-        self.model, self.weights = MODELS[workload.name], weights
-        self.prepared = {}
+        self.prepare, self.weights = PREDICTS[workload.name], weights
+        self.prepared: dict[int, Predicts] = {}
 
     def predict(self, image: np.ndarray) -> np.ndarray:
         prepared = self.prepared.get(len(image))
         if prepared is None:
-            prepared = self.prepared[len(image)] = self.model(self.weights, len(image), False)
+            prepared = self.prepared[len(image)] = self.prepare(self.weights, len(image))
         return prepared.predict(image)

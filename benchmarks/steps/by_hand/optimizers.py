@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import numpy as np
 
@@ -15,6 +16,12 @@ FLOAT = np.float32
 def _blocks(*vectors: np.ndarray) -> list[tuple[np.ndarray, ...]]:
     starts = range(0, vectors[0].size, BLOCK)
     return [tuple(vector[start : start + BLOCK] for vector in vectors) for start in starts]
+
+
+class Optimizer(Protocol):
+    def step(self) -> None:
+        """One update of the parameters from the gradients."""
+        ...
 
 
 class Momentum:
