@@ -17,6 +17,7 @@ from specc.language.build.declarations import misplaced, no_state
 from specc.language.build.library import Home
 from specc.language.build.names import no_result, no_theta, undefined
 from specc.language.build.natives import Builtin
+from specc.language.build.shapes import TENSOR_DTYPES
 from specc.language.build.walk import parts, walk
 
 FUNCTIONS = ("function", "activation", "loss", "metric", "init", "schedule")
@@ -36,7 +37,8 @@ def check(home: Home, applied: Collection[int], report: Report) -> None:
     assert home.module is not None
     for item in home.module.items:
         if isinstance(item, syntax.Binding):
-            _Body(home, "file", report).statement(item)
+            if home.items.get(item.targets[0].name) is item:
+                _Body(home, "file", report).statement(item)
         elif isinstance(item, syntax.Definition) and item.kind == "data":
             _columns(home, item, report)
         elif isinstance(item, syntax.Definition) and item.kind != "train":
@@ -72,7 +74,10 @@ class _Body:
         """What a body lacks or holds in vain, of one that the build hasn't been through."""
         held = list(walk(item.body))
         for part in held:
-            if isinstance(part, syntax.Declaration):
+            if isinstance(part, syntax.TypeExpression) and part.axes is not None:
+                if part.name not in TENSOR_DTYPES and part.name not in (*PLAIN, *KINDS):
+                    self.add(no_type(part))
+            elif isinstance(part, syntax.Declaration):
                 for entry in part.entries:
                     wrong = misplaced(self.kind, part.kind, entry)
                     if wrong is not None:
@@ -107,14 +112,17 @@ class _Body:
             self.expression(each.iterable)
             self.sight |= {each.name} if each.name else set()
             self.expression(each.scope)
+            self.sight |= {each.scope.text.split(".")[0]} if each.scope else set()
             self.statements(each.body)
         elif isinstance(each, syntax.Gradient):
             before = set(self.sight)
             self.sight.add("g")
             self.expression(each.value)
             self.sight = before
-        elif isinstance(each, (syntax.Return, syntax.Clause)):
-            self.expression(parts(each))
+        elif isinstance(each, syntax.Return):
+            self.expression(each.values)
+        elif isinstance(each, syntax.Clause) and each.keyword in ("output", "loss", "metric"):
+            self.expression((each.arguments, each.on))
 
     def entry(self, kind: str, entry: syntax.Entry) -> None:
         if kind == "state":

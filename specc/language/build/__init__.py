@@ -119,15 +119,18 @@ def _without_echoes(errors: list[Diagnostic]) -> list[Diagnostic]:
             for label in each.labels:
                 line, _ = label.span.source.position(label.span.start)
                 lost.update(re.findall(r"\w+", label.span.source.line(line)))
-    spoilt = {each.place for each in errors if each.code.startswith("S")}
+    spoilt = [label.span for each in errors if each.code.startswith("S") for label in each.labels]
 
     def echoes(each: Diagnostic) -> bool:
         if not each.labels or each.code.startswith("S"):
             return False
-        named = each.code == "N001" and each.labels[0].span.text in lost
+        at = each.labels[0].span
+        named = each.code == "N001" and at.text in lost
         lacking = each.code in LACKING and bool(spoilt)
-        same = each.place in spoilt and not each.code.startswith("I")
-        return named or lacking or same
+        within = not each.code.startswith("I") and any(
+            at.source is span.source and span.start <= at.start <= span.end for span in spoilt
+        )
+        return named or lacking or within
 
     return [each for each in errors if not echoes(each)]
 
@@ -209,6 +212,11 @@ class _File:
                 frame = Frame(self.builder, "file", definition.name, self.home, False)
                 with frame.statement():
                     self.model(Item(definition, self.home), None)
+        for name, item in self.home.items.items():
+            if isinstance(item, syntax.Binding):  # one that nothing reads can be wrong too
+                frame = Frame(self.builder, "file", name, self.home, False)
+                with frame.statement():
+                    self.home.lookup(frame, name, item.span)
         expects: list[Expect] = []
         for each in self.home.module.items:
             if isinstance(each, syntax.Expect):

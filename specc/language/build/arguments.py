@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from specc.language.build.values import (
     Instance,
     Item,
     Native,
+    Record,
+    Several,
     Tensor,
     Value,
     article,
@@ -162,7 +164,9 @@ def check_hyper(
     frame: Frame, type: syntax.TypeExpression | None, value: Value, span: Span, what: str
 ) -> Value:
     """A hyper-parameter's value, held against its declared type; a number fills a list."""
-    if type is None or value is ALL:
+    if type is None:
+        return closed(value, span, what)
+    if value is ALL:
         return value
     if value is None:
         if type.optional:
@@ -196,6 +200,32 @@ def check_hyper(
     if not _is_kind(value, type.name):
         raise _wrong(type, value, span, what)
     return value
+
+
+def closed(value: Value, span: Span, what: str) -> Value:
+    """A value, unless it would bring tensors of one body into another unseen."""
+    if isinstance(value, Record):
+        help = f"give one of its parts: `{span.text}.{next(iter(value.fields), 'h')}`"
+    elif isinstance(value, Several):
+        help = "bind each: `a, b = ...`"
+    elif isinstance(value, Instance):
+        help = "give the layer's name, `inner: layer`, and build it inside"
+    elif is_list(value) and any(isinstance(each, (Tensor, Instance, list)) for each in value):
+        if not any(isinstance(each, (Tensor, Instance)) for each in _flat(value)):
+            return value
+        help = "give each tensor as an argument of its own, or join them: `concat([a, b])`"
+    else:
+        return value
+    told = "a list of tensors" if is_list(value) else describe(value)
+    raise fault("T003", f"{what} can't be {told}", (span, told), help=help)
+
+
+def _flat(value: list[Value]) -> Iterator[Value]:
+    for each in value:
+        if is_list(each):
+            yield from _flat(each)
+        else:
+            yield each
 
 
 def no_type(type: syntax.TypeExpression) -> SpecError:
@@ -235,7 +265,7 @@ def _list_hyper(
         value = [value] * length
     if not is_list(value):
         raise _wrong(type, value, span, what)
-    element = syntax.TypeExpression(type.name, None, span=type.span)
+    element = syntax.TypeExpression(type.name, None)
     items: list[Value] = value
     for each in items:
         check_hyper(frame, element, each, span, f"an element of {what}")

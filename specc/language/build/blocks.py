@@ -16,7 +16,7 @@ from specc.language.build.arguments import Given, assign, given
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Builder, Frame
 from specc.language.build.library import Home
-from specc.language.build.names import CLAUSES, keyword_at
+from specc.language.build.names import CLAUSES, first_word, keyword_at
 from specc.language.build.shapes import static_int
 from specc.language.build.values import Item, describe
 
@@ -44,7 +44,7 @@ class Block:
         if isinstance(statement, syntax.Remark):
             return
         if not isinstance(statement, syntax.Clause) or statement.keyword not in CLAUSES:
-            word = getattr(statement, "keyword", "") or statement.span.text.split()[0]
+            word = first_word(statement)
             raise fault(
                 "M008",
                 f"`{word}` has no meaning in a train block",
@@ -85,6 +85,8 @@ class Block:
     def calls(self, keyword: str) -> Iterator[tuple[str, list[Given], syntax.Clause, Span]]:
         """Clauses of the form `keyword name(arguments)`, for the compiler's own names."""
         for clause in self.clauses(keyword):
+            if len(clause.arguments) != 1 or clause.arguments[0].name:
+                raise fault("M014", f"`{keyword}` takes one value", clause.span)
             for argument in clause.arguments:
                 call = argument.value
                 if not isinstance(call, syntax.Call) or not isinstance(call.function, syntax.Name):

@@ -47,7 +47,7 @@ def build_expect(builder: Builder, home: Home, item: syntax.Expect) -> Expect | 
 
     # unequal numbers that no claim means, so that a difference of two isn't 0
     stand_ins = {name: 0.6180339887 + place for place, name in enumerate(names)}
-    for claim in _claims(item.condition):
+    for claim in _claims(item.condition) if names else ():
         with frame.statement():
             judged(claim, stand_ins)
     if frame.failed:

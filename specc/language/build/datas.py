@@ -12,7 +12,7 @@ from specc.ir.size import atom
 from specc.language import syntax
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Builder, Frame
-from specc.language.build.names import keyword_at
+from specc.language.build.names import first_word, keyword_at
 from specc.language.build.tensors import broadcast, lift
 from specc.language.build.values import POISON, Item, Poisoned, Tensor, Value, describe
 
@@ -39,7 +39,7 @@ def build_data(builder: Builder, item: Item, hypers: Mapping[str, Value]) -> Dat
                 _check_column(statement)
                 columns.append(statement)
             elif not isinstance(statement, syntax.Remark):
-                word = getattr(statement, "keyword", "") or statement.span.text.split()[0]
+                word = first_word(statement)
                 raise fault(
                     "M008",
                     f"`{word}` has no meaning in a data block",

@@ -23,6 +23,7 @@ from specc.language.build.values import (
     Tensor,
     Value,
     article,
+    describe,
     describe_type,
 )
 from specc.language.build.walk import free_names
@@ -92,7 +93,7 @@ def assign_state(frame: Frame, name: str, value: Value, span: Span) -> None:
 
 def misplaced(body: str, kind: str, entry: syntax.Entry) -> SpecError | None:
     """The fault of a declaration in a body of another kind than it belongs to."""
-    if kind == "given" and body not in ("cell", "model"):
+    if kind == "given" and body != "cell":
         message = "`given` belongs to a cell: what is constant over the steps"
         return fault("M008", message, name_at(entry), help="elsewhere it is an `input`")
     if kind == "param" and body not in ("layer", "cell", "model"):
@@ -298,6 +299,14 @@ def initial(
         value = apply_init(inner, value, expression.span)
     frame.reads_training |= inner.reads_training
     if isinstance(value, (bool, int, float)):
+        fits = {"bool": isinstance(value, bool), "int": isinstance(value, int)}
+        if not fits.get(type.dtype, not isinstance(value, bool)):
+            raise fault(
+                "T003",
+                f"the initial value is {describe(value)}, and what it begins is {type.dtype}",
+                (expression.span, describe(value)),
+                expected=type.dtype,
+            )
         number = value if type.dtype in ("bool", "int") else float(value)
         tensor = Tensor(filled(number, type), labels)
     else:

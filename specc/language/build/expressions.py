@@ -251,7 +251,7 @@ def field_of(frame: Frame, value: Value, name: str, at: syntax.Attribute) -> Val
     if is_list(value):
         if name.isdigit() and int(name) < len(value):
             return value[int(name)]
-        raise _no_field(value, name, at, ())
+        raise fault("N004", f"a list of {len(value)} has no element `{name}`", at.at)
     if isinstance(value, (Instance, ScopeName)):
         path = f"{value.path}.{name}" if value.path else name
         if path in frame.parameters:

@@ -10,7 +10,7 @@ from specc.language import syntax
 from specc.language.build.dispatch import evaluate, rule
 from specc.language.build.frame import Frame
 from specc.language.build.tensors import lift, op, unguarded
-from specc.language.build.values import Label, Several, Tensor, Value, describe
+from specc.language.build.values import Label, Several, Tensor, Value, counted, describe
 
 
 @rule(syntax.Index)
@@ -29,7 +29,9 @@ def _index(frame: Frame, expression: syntax.Index, naming: str | None) -> Value:
     taken = sum(1 for kind in kinds if kind not in ("new", "..."))
     if taken > tensor.rank:
         raise fault(
-            "T011", f"{taken} indices for {tensor.rank} axes", (expression.span, f"of {tensor}")
+            "T011",
+            f"{counted(taken, 'index', 'indices')} for {tensor.rank} axes",
+            (expression.span, f"of {tensor}"),
         )
     if not dots:
         items.append(syntax.Ellipsis())

@@ -24,6 +24,7 @@ from specc.language import syntax
 from specc.language.build.builtins import builtins
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Frame
+from specc.language.build.statements import typed
 from specc.language.build.values import POISON, Item, Namespace, Poisoned, Value
 from specc.language.parse import parse
 from specc.limits import IMPORTS, SOURCE_BYTES
@@ -100,7 +101,10 @@ class Home:
             inner = Frame(frame.builder, "file", name, self, frame.training, frame.depth + 1)
             value = POISON
             with inner.statement():
-                value = evaluate(inner, item.value)
+                target = item.targets[0]
+                value = (
+                    typed(inner, target, item.value) if target.type else evaluate(inner, item.value)
+                )
             self.constants[name] = value
         if self.constants[name] is _OPEN:
             raise fault(

@@ -28,7 +28,7 @@ from specc.language.build.declarations import name_at
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Builder, Frame, draw_id
 from specc.language.build.names import no_place
-from specc.language.build.shapes import TENSOR_DTYPES
+from specc.language.build.shapes import element_type
 from specc.language.build.statements import outputs, run, scalar
 from specc.language.build.tensors import cast, hold, lift
 from specc.language.build.values import (
@@ -74,7 +74,9 @@ class Root:
                 entry.span,
                 help="call the model's own input something else",
             )
-        if kind == "given" or type is None or type.axes is None or type.name not in TENSOR_DTYPES:
+        if type is not None and type.axes is not None:
+            element_type(type)
+        if type is None or type.axes is None:
             raise fault(
                 "T006",
                 f"the {kind} `{entry.name}` needs a shape",

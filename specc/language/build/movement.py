@@ -326,8 +326,9 @@ def _range(a: Arguments) -> Value:
         numbers = [0, numbers[0], 1]
     if numbers[2] == 0:
         raise a.wrong("step", "a range's step can't be 0")
-    made = range(numbers[0], numbers[1], numbers[2] or 1)
-    if len(made) > REPETITIONS.value:
+    start, stop, step = numbers[0], numbers[1], numbers[2] or 1
+    made = range(start, stop, step)
+    if (stop - start) // step > REPETITIONS.value:  # `len` takes no number beyond 2^63
         raise fault(REPETITIONS.code, f"more than {REPETITIONS.value} {REPETITIONS.what}", a.at)
     return list(made)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -102,6 +103,12 @@ def no_theta(item: syntax.Definition) -> SpecError:
     return fault("M002", message, item.at, help="`theta' = theta - lr * grad`")
 
 
+def first_word(statement: Any) -> str:
+    """The word that a statement begins with."""
+    found = re.match(r"\w+", statement.span.text)
+    return found.group() if found else statement.span.text[:1]
+
+
 def keyword_at(span: Span, keyword: str) -> Span:
     """Where the word stands that a clause or statement begins with."""
     return Span(span.source, span.start, span.start + len(keyword))
@@ -111,6 +118,8 @@ def no_place(keyword: str, body: str, span: Span) -> SpecError:
     """M008 for a clause that stands in a body of another kind than it belongs to."""
     if keyword == "output" and body not in ("model", "optimizer"):
         help = "its result is said by `return ...`"
+    elif keyword == "gradient":
+        help = "a function may state its derivative"
     elif keyword in CLAUSES:
         help = f"`{keyword}` belongs to a `train` block"
     elif keyword in ("source", "split"):

@@ -106,7 +106,7 @@ def optimizers(block: Block) -> tuple[Optimizer, ...]:
             help="`optimizer adam(lr = 1e-3)`",
         )
     for clause in clauses:
-        if len(clause.arguments) != 1:
+        if len(clause.arguments) != 1 or clause.arguments[0].name:
             raise fault("M014", "`optimizer` takes one optimizer", clause.span)
         made.append(_optimizer(block, clause))
     rest = [each for each in made if not each.on]

@@ -96,6 +96,8 @@ def rearrange(frame: Frame, arguments: list[Given], at: Span) -> Value:
             )
         if isinstance(value, bool) or not isinstance(value, (int, Size)):
             raise fault("T014", f"a size is a whole number, not {describe(value)}", argument.span)
+        if isinstance(value, int) and value < 0:
+            raise fault("T014", f"a size can't be {value}", argument.span)
         known[str(name)] = value
     left, spread = _open(left, x, span)
     right = [part for group in right for part in (spread if group == ("...",) else [group])]
@@ -174,6 +176,8 @@ def _group(
         if rest == 1:
             known[unknown[0]] = extent
             return
+        if rest == 0:
+            raise fault("T014", f"the size of `{unknown[0]}` is unknown beside a size of 0", span)
         given = " * ".join(f"`{name}`" for name in group if name in known)
         frame.axes.require(
             extent % rest,

@@ -46,6 +46,13 @@ def scan(frame: Frame, arguments: list[Given], at: Span) -> Value:
     }
     scanned_names = [name for name, (kind, _) in declared.items() if kind == "input"]
     states = [name for name, (kind, _) in declared.items() if kind == "state"]
+    if not states:
+        raise fault(
+            "M013",
+            f"the cell `{cell.item.name}` keeps no state: its steps don't depend on one another",
+            (arguments[0].span, describe(cell)),
+            help="write a `layer`, which takes the whole sequence at once",
+        )
     options = {each.name: each for each in arguments[1:] if each.name in _OPTIONS}
     rest = [each for each in arguments[1:] if each.name not in _OPTIONS]
     assigned = assign(f"`scan` of `{cell.item.name}`", scanned_names, rest, at, [*entries, *states])
@@ -204,7 +211,7 @@ def _emit(
             length=length is not None,
         )
         count = len(states) + len(outs)
-        parts = [made] if count == 1 else [emit("item", made, index=i) for i in range(count)]
+        parts = [emit("item", made, index=i) for i in range(count)]
 
     def named(node: Node) -> Tensor:
         labels = tuple(map(own_name, node.type.shape))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from specc.diagnostics import Span, fault
+from specc.diagnostics import Span, did_you_mean, fault
 from specc.ir import Extent, Size, Type
 from specc.language import syntax
 from specc.language.build.arithmetic import arithmetic
@@ -103,9 +103,12 @@ def match(
     argument: int | None = None,
 ) -> Tensor:
     """Holds a value against a declared type: binds its axes, and names the value's."""
+    element_type(type)
     check_dtype(type, value, at, what)
     assert type.axes is not None
     dots = [i for i, entry in enumerate(type.axes) if isinstance(entry, syntax.Ellipsis)]
+    if len(dots) > 1:
+        raise fault("T006", "one `...` is enough in a type", type.axes[dots[1]].span)
     fixed = len(type.axes) - len(dots)
     if value.rank < fixed or (not dots and value.rank != fixed):
         axes = counted(value.rank, "axis", "axes")
@@ -136,6 +139,18 @@ def match(
         labels.append(entry.id if isinstance(entry, syntax.Name) else None)
         position += 1
     return Tensor(value.node, tuple(labels))
+
+
+def element_type(type: syntax.TypeExpression) -> None:
+    """Refuses a tensor of anything but numbers and truth values."""
+    if type.name not in TENSOR_DTYPES:
+        start = type.span.start
+        raise fault(
+            "T006",
+            f"a tensor holds float, int or bool, not `{type.name}`",
+            Span(type.span.source, start, start + len(type.name)),
+            help=did_you_mean(type.name, TENSOR_DTYPES),
+        )
 
 
 def check_dtype(type: syntax.TypeExpression, value: Tensor, at: Span | None, what: str) -> None:
@@ -177,7 +192,8 @@ def declared_type(
     frame: Frame, type: syntax.TypeExpression, what: str
 ) -> tuple[Type, tuple[Label, ...]]:
     """The type of a parameter, a state or an asked value: every name in it is known."""
-    if type.axes is None or type.name not in TENSOR_DTYPES:
+    element_type(type)
+    if type.axes is None:
         raise fault(
             "T006", f"{what} needs a shape", type.span, help=f"`{type.name}[]` is a scalar tensor"
         )

@@ -52,6 +52,9 @@ def run(frame: Frame, statements: Sequence[syntax.Statement]) -> None:
         elif isinstance(statement, syntax.Return):
             give(frame, statement)
         elif isinstance(statement, syntax.Gradient):
+            with frame.statement():
+                if frame.kind in ("model", "layer", "cell", "optimizer", "metric"):
+                    raise no_place("gradient", frame.kind, statement.span)
             frame.gradients.append(statement)
         elif isinstance(statement, syntax.Clause):
             with frame.statement():
@@ -100,7 +103,7 @@ def _bind(frame: Frame, statement: syntax.Binding) -> None:
         target = targets[0]
         naming = None if target.primed else target.name
         if target.type is not None:
-            value = _typed(frame, target, statement.value)
+            value = typed(frame, target, statement.value)
         else:
             with origin(Origin(statement.span, target.name)):
                 value = evaluate(frame, statement.value, naming)
@@ -153,7 +156,7 @@ def _put(frame: Frame, target: syntax.Target, value: Value) -> None:
         frame.values[f"{target.name} scope"] = ScopeName(value.path)
 
 
-def _typed(frame: Frame, target: syntax.Target, expression: syntax.Expression) -> Value:
+def typed(frame: Frame, target: syntax.Target, expression: syntax.Expression) -> Value:
     """`scores: float[batch, query, key] = ...` asserts and names axes; an init is told them."""
     type = target.type
     assert type is not None
@@ -337,7 +340,18 @@ def clause(frame: Frame, statement: syntax.Clause) -> None:
             frame.losses.append(("loss", scalar(value, argument.value.span, "a loss"), ()))
     elif keyword == "output" and frame.kind == "optimizer":
         for argument in statement.arguments:
-            frame.outputs["average"] = evaluate(frame, argument.value)
+            span = argument.value.span
+            value = lift(evaluate(frame, argument.value), span, "float")
+            like = frame.values["theta"]
+            if value.shape != like.shape:
+                raise fault(
+                    "T008",
+                    "what evaluation uses in theta's place has theta's shape",
+                    (span, str(value)),
+                    expected=str(like),
+                    found=str(value),
+                )
+            frame.outputs["average"] = cast(value, "float", span)
     else:
         raise no_place(keyword, frame.kind, statement.span)
 

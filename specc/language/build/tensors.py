@@ -59,6 +59,8 @@ def hold(type: Type, at: Span) -> None:
 
 def unguarded(at: Span) -> SpecError:
     """The fault of computing with a value that may have been left out."""
+    if at.text == "none":
+        return fault("T009", "`none` takes no part in a computation", at)
     return fault(
         "T009",
         f"`{at.text}` may be none, and is used unguarded",
