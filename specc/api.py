@@ -161,7 +161,7 @@ class Trainer:
 
         self._learner: Learner = engine(train, backend, seed=seed, dtype=dtype)[0]
 
-    def step(self, **batch: np.ndarray) -> dict[str, float]:
+    def step(self, /, **batch: np.ndarray) -> dict[str, float]:
         """One update. Arrays are converted as a data block's columns are.
 
         Raises:

@@ -57,7 +57,7 @@ class Forward:
             return self.program.source
         return pipeline.source_of(self.graph, self.dtype)
 
-    def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, /, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         from specc.training.learner import Streams
 
         batch = self._fitted(inputs)

@@ -40,7 +40,7 @@ class Child(Protocol):
 
 def safe(name: str) -> str:
     """The attribute for one part of a path."""
-    return f"{name}_" if name in TAKEN or name.startswith("_") else name
+    return f"{name}_" if name.rstrip("_") in TAKEN or name.startswith("_") else name
 
 
 def path_of(parts: list[tuple[str, bool]]) -> str:
@@ -95,7 +95,9 @@ class Tree:
         ]
 
     def renamed(self) -> dict[str, str]:
-        return {}
+        """Whole names as attributes → as the spec has them, where they differ."""
+        own_of = {".".join(map(safe, name.split("."))): name for name in self.held}
+        return {own: name for own, name in own_of.items() if own != name}
 
     def holds_below(self, scope: str, name: str, _: Child) -> bool:
         return name.startswith(f"{scope}.")

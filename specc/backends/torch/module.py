@@ -312,7 +312,7 @@ class ModuleBlock(Block):
             if value.text == target or self.held_below(key[1]):
                 continue
             text = self.whole(node, value)
-            moved[target] = text if value.host else f"{text}.detach()"
+            moved[target] = text if value.host else f"({text}).detach()"
         kept = [given[place] for place in self.writer.kept]
         values = [value for _, value in kept]
         if whole or self.writer.by_name:

@@ -178,20 +178,19 @@ def keyed_bits(
 # ── parameters and states by the spec's names ────────────────────────────────────────────────────
 def renamed(module: nn.Module, names: dict[str, str]) -> None:
     """Has the module's state_dict say what torch allows as no attribute: ours → the spec's."""
+    own_of = {published: own for own, published in names.items()}
+
+    def translate(state: Any, prefix: str, name_of: dict[str, str]) -> None:
+        for key in list(state):  # each goes to the end, so that their order stays
+            value = state.pop(key)
+            name = key.removeprefix(prefix)
+            state[prefix + name_of.get(name, name) if key.startswith(prefix) else key] = value
 
     def save(_: nn.Module, state: Any, prefix: str, *__: Any) -> None:
-        for own, published in names.items():
-            for key in [key for key in state if key.startswith(prefix)]:
-                head, dot, tail = key[len(prefix) :].partition(".")
-                if head == own:
-                    state[prefix + published + dot + tail] = state.pop(key)
+        translate(state, prefix, names)
 
-    def load(state: Any, prefix: str, *_: Any) -> None:
-        for own, published in names.items():
-            for key in [key for key in state if key.startswith(prefix)]:
-                head, dot, tail = key[len(prefix) :].partition(".")
-                if head == published:
-                    state[prefix + own + dot + tail] = state.pop(key)
+    def load(_: nn.Module, state: Any, prefix: str, *__: Any) -> None:
+        translate(state, prefix, own_of)
 
     module.register_state_dict_post_hook(save)
-    module.register_load_state_dict_pre_hook(lambda _, *given: load(*given))
+    module.register_load_state_dict_pre_hook(load)
