@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 
@@ -170,24 +170,27 @@ def _reading_order(diagnostic: Diagnostic) -> tuple[str, int]:
     return (span.source.path, span.start)
 
 
+WIDTH = 96  # columns of a source line that are shown; a longer one is cut around its carets
+MARGIN = 24  # of those, what stands before the first caret
+LONGEST = 400  # characters of a message or an advice
+
+
 def render(diagnostic: Diagnostic) -> str:
     """The text that a person reads: place, message, source lines with carets, then the advice."""
-    head = f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}"
+    head = f"{diagnostic.severity}[{diagnostic.code}]: {_short(diagnostic.message)}"
     if diagnostic.labels:
         head = f"{diagnostic.place}: {head}"
     lines = [head]
     width = max((len(str(_line_of(label))) for label in diagnostic.labels), default=1)
-    shown: tuple[Source, int] | None = None
-    for index, label in enumerate(diagnostic.labels):
-        source, number = label.span.source, _line_of(label)
-        if shown is None or shown[0] is not source:
-            if index:
-                lines.append(f"{' ' * width} --> {label.span}")
+    shown: Source | None = None
+    for source, number, marked in _by_line(diagnostic.labels):
+        if shown is not source:
+            if shown is not None:
+                lines.append(f"{' ' * width} --> {marked[0][0].span}")
             lines.append(f"{' ' * width} |")
-        if shown != (source, number):
-            lines.append(f"{number:>{width}} | {_visible(source.line(number))}")
-        shown = (source, number)
-        lines.append(f"{' ' * width} | {_carets(label, '^' if index == 0 else '-')}".rstrip())
+        shown = source
+        for gutter, text in _shown_line(source, number, marked):
+            lines.append(f"{gutter:>{width}} | {text}".rstrip())
     for word, text in (
         ("expected", diagnostic.expected),
         ("found", diagnostic.found),
@@ -195,8 +198,64 @@ def render(diagnostic: Diagnostic) -> str:
     ):
         if text:
             indent = "\n" + " " * (width + 5 + len(word))
-            lines.append(f"{' ' * width} = {word}: {indent.join(text.splitlines())}")
+            lines.append(f"{' ' * width} = {word}: {indent.join(_short(text).splitlines())}")
     return "\n".join(lines)
+
+
+Marked = list[tuple[Label, str]]  # labels with the character that underlines each
+
+
+def _by_line(labels: Sequence[Label]) -> Iterator[tuple[Source, int, Marked]]:
+    """Labels that follow one another on one line are shown under one copy of it."""
+    group: Marked = []
+    for index, label in enumerate(labels):
+        if group:
+            last = group[-1][0]
+            if last.span.source is not label.span.source or _line_of(last) != _line_of(label):
+                yield last.span.source, _line_of(last), group
+                group = []
+        group.append((label, "^" if index == 0 else "-"))
+    if group:
+        last = group[-1][0]
+        yield last.span.source, _line_of(last), group
+
+
+def _shown_line(source: Source, number: int, marked: Marked) -> Iterator[tuple[str, str]]:
+    """A source line, or what of it surrounds the labels, then a row of carets for each label."""
+    text = _visible(source.line(number))
+    begin, end = 0, len(text)
+    if end > WIDTH:
+        starts = [_stretch(label, text)[0] for label, _ in marked]
+        if max(starts) - min(starts) > WIDTH - 2 * MARGIN:  # too far apart for one cut
+            for each in marked:
+                yield from _shown_line(source, number, [each])
+            return
+        begin = max(0, min(starts) - MARGIN)
+        end = min(end, begin + WIDTH)
+    before, after = "…" if begin else "", "…" if end < len(text) else ""
+    yield str(number), before + text[begin:end] + after
+    for label, mark in marked:
+        start, stop = _stretch(label, text)
+        indent = " " * (len(before) + _columns(text[begin:start]))
+        carets = mark * max(1, _columns(text[start : min(stop, end)]))
+        yield "", f"{indent}{carets} {_short(label.text)}"
+
+
+def _stretch(label: Label, text: str) -> tuple[int, int]:
+    """The part of its first line that a label marks, as offsets in the line."""
+    _, column = label.span.source.position(label.span.start)
+    start = min(column - 1, len(text))
+    return start, min(start + max(0, label.span.end - label.span.start), len(text))
+
+
+def _columns(text: str) -> int:
+    """How wide a terminal shows it: letters of East Asia take two columns, accents none."""
+    if text.isascii():
+        return len(text)
+    import unicodedata  # few specs need its table
+
+    wide = sum(unicodedata.east_asian_width(each) in "WF" for each in text)
+    return len(text) + wide - sum(unicodedata.combining(each) != 0 for each in text)
 
 
 def _line_of(label: Label) -> int:
@@ -205,14 +264,13 @@ def _line_of(label: Label) -> int:
 
 def _visible(text: str) -> str:
     """Tabs as one blank, so that carets stand under what they mean; control characters shown."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(" " if c == "\t" else c if c.isprintable() else "�" for c in text)
 
 
-def _carets(label: Label, mark: str) -> str:
-    line, column = label.span.source.position(label.span.start)
-    room = len(label.span.source.line(line)) - column + 1
-    length = max(1, min(label.span.end - label.span.start, room))
-    return " " * (column - 1) + mark * length + (" " + label.text if label.text else "")
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
