@@ -326,6 +326,13 @@ def penalties(block: Block) -> tuple[Penalty, ...]:
 
 def _penalty(block: Block, clause: syntax.Clause, expression: syntax.Expression) -> Penalty:
     """`l2(1e-4)`: a function whose first argument is each parameter in turn."""
+    if isinstance(expression, syntax.Binary):
+        raise fault(
+            "M014",
+            "a penalty is one function of a parameter",
+            expression.span,
+            help="several add up by themselves: `penalty l2(1e-4), l1(1e-5)`",
+        )
     call = expression if isinstance(expression, syntax.Call) else None
     item = evaluate(block.frame, call.function if call else expression)
     if not isinstance(item, Item) or item.kind not in FUNCTIONS:
