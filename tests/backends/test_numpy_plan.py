@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from specc.backends.numpy import compile
+from specc.backends.numpy import compile, fuse, generate
 from specc.backends.numpy.plan import make_plan
 from specc.ir import Graph, Node, Output, constant, emit
 from specc.ir.size import evaluate
@@ -49,6 +49,33 @@ def test_a_program_means_what_the_graph_means(seed: int) -> None:
     wanted = run(graph, feeds)
     for name, array in compile(graph, "float64")(feeds).items():
         assert_close(array, wanted[name], what=f"{name} of mixed({seed})", times=100)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_program_in_parts_is_the_same_program(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = mixed(seed)
+    feeds = feeds_for(graph, seed, batch=4)
+    wanted = compile(graph)(feeds)
+    monkeypatch.setattr(generate, "STEPS", 2)
+    for poison in (False, True):
+        program = compile(graph, poison=poison)
+        assert "part_3(slots" in program.source
+        for name, array in program(feeds).items():
+            np.testing.assert_array_equal(array, wanted[name], err_msg=f"{seed} {name}")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_blocks_change_no_bit(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = mixed(seed)
+    whole = compile(graph, without=("fuse",))
+    monkeypatch.setattr(fuse, "BLOCK", 4)
+    programs = [compile(graph), compile(graph, reuse=False), compile(graph, poison=True)]
+    for batch in (5, 1, 4):
+        feeds = feeds_for(graph, batch, batch=batch)
+        wanted = whole(feeds)
+        for program in programs:
+            for name, array in program(feeds).items():
+                np.testing.assert_array_equal(array, wanted[name], err_msg=f"{seed} {name}")
 
 
 def test_poison_is_seen() -> None:

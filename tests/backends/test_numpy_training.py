@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from specc import language, pipeline
-from specc.backends.numpy import Program, compile
+from specc.backends.numpy import PASSES, Program, compile, fuse
 from specc.ir.model import Train
 from tests.backends.graphs import feeds_for
 from tests.evaluate import Array
@@ -46,11 +46,11 @@ def programs(train: Train) -> tuple[Program, Program]:
     )
 
 
-def fed(program: Program, batch: int) -> dict[str, Array]:
+def fed(program: Program, batch: int, dtype: str = "float32") -> dict[str, Array]:
     """Floats of the program's precision, so that nothing is converted."""
     given = feeds_for(program.graph, 0, batch=batch)
     types = {node.attributes["name"]: node.dtype for node in program.graph.inputs}
-    return {n: a.astype("f") if types[n] == "float" else np.abs(a) for n, a in given.items()}
+    return {n: a.astype(dtype) if types[n] == "float" else np.abs(a) for n, a in given.items()}
 
 
 def step(objective: Program, update: Program, feeds: Mapping[str, Array], state: dict) -> None:
@@ -100,19 +100,24 @@ def test_the_source_names_the_spec_s_lines() -> None:
 
 
 RECURRENT = ("textbook_gru",)  # a scan: B001
+ROOT = Path(__file__).parents[2]
 SPECS = [
     path
-    for path in sorted((Path(__file__).parents[2] / "specs").glob("*.nn"))
+    for folder in ("specs", "benchmarks/specs")
+    for path in sorted((ROOT / folder).glob("*.nn"))
     if path.stem not in RECURRENT
 ]
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
-def test_sharing_memory_changes_no_bit_of_a_spec_s_step(path: Path) -> None:
+def test_sharing_memory_and_blocks_change_no_bit_of_a_spec_s_step(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fuse, "BLOCK", 64)
     for train in language.load(str(path)).trains:
         graph, update = pipeline.training_graph(train), pipeline.update_graph(train)
         for each in (graph, update):
-            shared, apart = compile(each), compile(each, reuse=False)
+            shared, apart = compile(each), compile(each, reuse=False, without=("fuse",))
             poisoned = compile(each, poison=True)
             for batch in (6, 3):
                 feeds = fed(shared, batch)
@@ -122,11 +127,39 @@ def test_sharing_memory_changes_no_bit_of_a_spec_s_step(path: Path) -> None:
                         np.testing.assert_array_equal(array, wanted[name], err_msg=name)
 
 
-def test_updates_in_place_change_no_bit_of_a_spec_s_step() -> None:
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_spec_s_step_is_the_same_without_passes(path: Path, dtype: str) -> None:
+    """At DESIGN's tolerances: a gradient is measured against the size of all of them."""
+    for train in language.load(str(path)).trains:
+        graph = pipeline.training_graph(train)
+        plain = compile(graph, dtype, without=PASSES)
+        feeds = fed(plain, 6, dtype)
+        wanted = plain(feeds)
+        for left_out in ((), ("rewrite",), ("layout",), ("fuse",)):
+            found = compile(graph, dtype, without=left_out)(feeds)
+            assert_agree(found, wanted, {"float64": 1e-11, "float32": 1e-4}[dtype])
+
+
+def assert_agree(found: Mapping[str, Array], wanted: Mapping[str, Array], tolerance: float) -> None:
+    gradients = [array for name, array in wanted.items() if name.startswith("gradient.")]
+    squares, count = sum(float((g * g).sum()) for g in gradients), sum(g.size for g in gradients)
+    for name, array in wanted.items():
+        size = float(np.linalg.norm(array))
+        if name.startswith("gradient."):
+            size = max(size, np.sqrt(array.size * squares / count))
+        assert np.linalg.norm(found[name] - array) <= tolerance * size, name
+
+
+@pytest.mark.parametrize("block", [1 << 16, 64])
+def test_updates_in_place_change_no_bit_of_a_spec_s_step(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fuse, "BLOCK", block)
     (train,) = language.loads(MLP).trains
     _, written = programs(train)
     feeds = fed(written, 4)
-    wanted = compile(written.graph)(feeds)
+    wanted = compile(written.graph, without=("fuse",))(feeds)
     for name, array in written(feeds).items():
         np.testing.assert_array_equal(array, wanted[name], err_msg=name)
     for name in wanted.keys() & feeds.keys():

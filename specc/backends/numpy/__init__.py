@@ -1,5 +1,6 @@
 """NumPy: graphs as readable source over a plan of buffers, which runs with NumPy alone."""
 
+from specc.backends.numpy.generate import PASSES
 from specc.backends.numpy.program import Program, compile, export
 
-__all__ = ["Program", "compile", "export"]
+__all__ = ["PASSES", "Program", "compile", "export"]

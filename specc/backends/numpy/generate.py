@@ -10,7 +10,7 @@ from pathlib import Path
 
 from specc.backends.entrance import dynamic_axes, reading
 from specc.backends.names import Names
-from specc.backends.numpy.layout import layout
+from specc.backends.numpy.layout import layout, needed
 from specc.backends.numpy.plan import Plan, Value, make_plan
 from specc.backends.numpy.rewrite import rewrite
 from specc.backends.numpy.write import DTYPES, WIDTH, Scope, Writer, plain
@@ -19,9 +19,11 @@ from specc.ir import Graph, Node, Size
 # What the module says itself, beside the pieces that it carries.
 SPOKEN = ("F", "I", "Any", "Iterator", "Mapping", "Sequence", "product", "math", "np",
           "annotations", "inputs", "outputs", "slots", "run", "slot", "INPUTS", "OUTPUTS", "AXES",
-          "shapes", "capacities", "bind")  # fmt: skip
+          "shapes", "capacities", "bind",
+          "start", "at")  # fmt: skip
 
 
+PASSES = ("rewrite", "layout", "fuse", "plan")  # each can be left out
 STEPS = 200  # of a function, in programs that have more than twice as many
 CARRIED = "# what a module carries\n"  # in frame.py, what stands above is only its form
 
@@ -41,6 +43,7 @@ class Part:
     """Some of the steps, as a function of its own."""
 
     name: str
+    run: str  # what its binding is called where it is run
     scope: Scope
 
 
@@ -64,8 +67,9 @@ def generate(
     """
     if "rewrite" not in without:
         graph = rewrite(graph)
-    orders = {} if "layout" in without else layout(graph)
-    plan = make_plan(graph, dtype, updates, orders=orders, reuse=reuse)
+    orders = needed(graph) if "layout" in without else layout(graph)
+    loops, reuse = "fuse" not in without, reuse and "plan" not in without
+    plan = make_plan(graph, dtype, updates, orders=orders, loops=loops, reuse=reuse)
     names = Names([*SPOKEN, *pieces("runtime"), *pieces("frame")])
     dynamic = tuple(dynamic_axes(graph))
     axis_names = {name: names.new(name) for name in dynamic}
@@ -75,10 +79,12 @@ def generate(
     if poison:
         write.main.body += ["for slot in slots:", f"    {write.use('poison')}(slot)"]
     parts = _parts(plan, write, poison)
+    end = len(write.main.body)
     for value, feed in plan.copies:
         target = write.read(feed) if feed.node.rank else f"{write.read(feed)}_array"
         write.main.body.append(f"np.copyto({target}, {write.read(value)})")
     results = [_result(value, write) for value in plan.outputs]
+    write.main.body[end:end] = [_call(part) for part in parts]  # now it is known what they give
     homes = [write.buffer(v.slot, DTYPES[v.node.dtype], v.node.shape) for v in direct]
     arguments = "".join(f", {name}" for name in axis_names.values())
     text = "\n".join(
@@ -167,23 +173,29 @@ def _parts(plan: Plan, write: Writer, poison: bool) -> list[Part]:
     """
     many = len(plan.steps) > 2 * STEPS
     parts: list[Part] = []
+    begun = -STEPS
     for place, step in enumerate(plan.steps):
-        if many and place % STEPS == 0:
-            write.scope = Scope()
-            parts.append(Part(write.names.new(f"part_{len(parts) + 1}"), write.scope))
-        write.step(step)
+        if step.loop and place != step.loop.last:
+            continue
+        if many and place - begun >= STEPS:
+            begun, write.scope = place, Scope()
+            name = write.names.new(f"part_{len(parts) + 1}")
+            parts.append(Part(name, write.names.new(f"run_{name}"), write.scope))
+        if step.loop:
+            write.loop(step.loop)
+        else:
+            write.step(step)
         if poison:
             done = [write.buffer(slot, DTYPES[t.dtype], t.shape) for slot, t in step.scratch]
             done += [write.read(value) for value in step.dying]
             write.scope.body += [f"{write.use('poison')}({name})" for name in done]
     write.scope = write.main
-    write.main.body += [_call(part) for part in parts]
     return parts
 
 
 def _call(part: Part) -> str:
     given = f"{', '.join(part.scope.gives)}{',' if len(part.scope.gives) == 1 else ''}"
-    return f"{f'{given} = ' if given else ''}run_{part.name}({', '.join(part.scope.takes)})"
+    return f"{f'{given} = ' if given else ''}{part.run}({', '.join(part.scope.takes)})"
 
 
 def _part(part: Part, arguments: str) -> list[str]:
@@ -224,7 +236,7 @@ def _bind(
         '    """Cuts the buffers for these sizes; gives `run` and the arrays of its outputs."""',
         *needs,
         *[indent + line for line in write.main.head],
-        *[f"    run_{p.name} = {p.name}({_handed(p, arguments)})" for p in parts],
+        *[f"    {p.run} = {p.name}({_handed(p, arguments)})" for p in parts],
         "",
         '    @np.errstate(all="ignore")',
         "    def run(inputs, outputs):",

@@ -307,7 +307,7 @@ def _pool_windows(s: Site, name: str, order: Order, written: bool = False) -> st
     at = s.node.attributes
     steps = ", ".join(repr(at[key]) for key in ("axes", "sizes", "strides", "dilations"))
     ends = tuple(range(len(order), len(order) + len(at["axes"])))
-    steps += ", True" if written else ""
+    steps += ", writeable=True" if written else ""
     return s.view(name, f"{s.use('windows')}({{}}, {steps}).transpose({(*order, *ends)!r})")
 
 

@@ -41,6 +41,12 @@ def layout(graph: Graph) -> dict[int, Order]:
     return order_of
 
 
+def needed(graph: Graph) -> dict[int, Order]:
+    """The orders that there is no choice of: a convolution writes in its own."""
+    convolved = [n for n in toposort(graph.results) if n.op.name in CONVOLUTIONS[:2]]
+    return {id(node): batch_last(node.rank) for node in convolved}
+
+
 def _images(node: Node) -> int:
     """How many of a convolution's operands are images; the rest are filters."""
     return 2 if node.op.name == "convolve_filters" else 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from specc.backends.numpy.fuse import Loop, fuse
 from specc.backends.numpy.kernel import Kernel
 from specc.backends.numpy.kernels import COPY, FILL, kernels
 from specc.backends.numpy.layout import Order, order_of_view, plain
@@ -35,6 +36,7 @@ class Value:
     dense: bool = True  # does it fill a stretch of memory?
     slot: int = -1
     last: int = -1  # the last step that reads this root's memory
+    block: bool = False  # is it read in its loop alone, and has memory for one block?
     output: int = -1  # the output that is written straight into the caller's array
     feed: Value | None = None  # the fed array that it is written into
 
@@ -62,6 +64,7 @@ class Step:
     operands: tuple[Value, ...]
     scratch: tuple[tuple[int, Type], ...] = ()
     dying: tuple[Value, ...] = ()
+    loop: Loop | None = None  # that it is one step of
 
 
 @dataclass(slots=True)
@@ -79,6 +82,7 @@ def make_plan(
     updates: Mapping[str, str] | None = None,
     *,
     orders: Mapping[int, Order] | None = None,
+    loops: bool = True,
     reuse: bool = True,
 ) -> Plan:
     """Plans a graph without calls.
@@ -87,10 +91,13 @@ def make_plan(
         dtype: what "float" is: "float32" or "float64".
         updates: an output's name → the input that it is written over.
         orders: by id of the node, the order of its axes in memory, where it isn't the plain one.
+        loops: are elementwise steps fused?
         reuse: False gives each value memory of its own, for tests.
     """
     planner = _Planner(graph, dtype, orders or {}, reuse)
     planner.place(updates or {})
+    if loops:
+        planner.plan.steps = fuse(planner.plan.steps, planner.estimate)
     planner.find_last_reads()
     planner.write_over_feeds()
     planner.assign_slots()
@@ -168,8 +175,8 @@ class _Planner:
         operands = tuple(
             [self._operand(row, value, node, index) for index, value in enumerate(inputs)]
         )
-        static = name != "random_bits" and all(value.static for value in operands)
-        order = () if static else self.orders.get(id(node), ())
+        order = self.orders.get(id(node), ())
+        static = name != "random_bits" and not order and all(value.static for value in operands)
         value = Value(node, "array" if node.rank else "scalar", static=static, order=order)
         self.plan.steps.append(Step(value, row, operands))
         return self._rooted(value)
@@ -252,12 +259,18 @@ class _Planner:
                 self.plan.copies.append((value, feed))
 
     def _read_before(self, place: int, feed: Value) -> bool:
-        step = self.plan.steps[place]
-        return feed.last < place or (feed.last == place and self._may_overwrite(step, feed))
+        return self._may_overwrite(self.plan.steps[place], place, feed)
 
-    def _may_overwrite(self, step: Step, root: Value) -> bool:
-        """Every operand in that memory is one that the row may write over, element for element."""
+    def _may_overwrite(self, step: Step, place: int, root: Value) -> bool:
+        """Is the memory read before at most, or by operands that the row may write over?"""
+        first = step.loop.first if step.loop else place
+        if root.last < first:
+            return True
+        if root.last > place or (step.loop and not step.loop.reads_aligned(root)):
+            return False
         node = step.value.node
+        if self._size(root.node.type) != self._size(node.type):
+            return False
         for index, operand in enumerate(step.operands):
             if operand.root is root and not (
                 index in step.kernel.in_place
@@ -265,37 +278,85 @@ class _Planner:
                 and operand.dense
                 and operand.lies(step.value.order)
                 and self._size(operand.node.type) == self._size(node.type)
-                and self._size(root.node.type) == self._size(node.type)
             ):
                 return False
         return True
 
     # ── where it lives ───────────────────────────────────────────────────────────────────────────
     def assign_slots(self) -> None:
-        free = _Free(self.plan.slots, self._estimate)
+        free = _Free(self.plan.slots, self.estimate)
         for place, step in enumerate(self.plan.steps):
-            value = step.value
+            value, loop = step.value, step.loop
             dying = self._dying(step, place)
-            step.dying = tuple(dying)
-            if value.static:
+            if loop:
+                loop.dying += [root for root in dying if not root.block]
+                dying = loop.dying
+            if not value.static and value.kind == "array" and value.feed is None:
+                if not self._assign_over(step, place, dying):
+                    if loop and value.output < 0 and value.last <= loop.last:
+                        self._assign_block(step, place, loop, free)
+                    else:
+                        value.slot = free.take(self._size(value.node.type))
+            if loop:
+                if place == loop.last:
+                    step.scratch = tuple(loop.blocks)
+                    self._release(step, loop.dying, free)
                 continue
-            if value.kind == "array" and value.feed is None:
-                size = self._size(value.node.type)
-                for root in dying:
-                    if self.reuse and root is not value and self._may_overwrite(step, root):
-                        value.slot = root.slot
-                        step.dying = tuple(each for each in dying if each is not root)
-                        break
-                else:
-                    value.slot = free.take(size)
+            if value.static:
+                step.dying = tuple(dying)
+                continue
             wanted = step.kernel.scratch(value.node) if value.node.rank else ()
-            taken = [(free.take(self._size(type)), type) for type in wanted]
-            step.scratch = tuple(taken)
-            if self.reuse:
-                for slot, type in taken:
-                    free.give(slot, self._size(type))
-                for root in step.dying:
-                    free.give(root.slot, self._size(root.node.type))
+            step.scratch = tuple([(free.take(self._size(type)), type) for type in wanted])
+            self._release(step, dying, free)
+
+    def _assign_over(self, step: Step, place: int, dying: list[Value]) -> bool:
+        """Gives it the memory of what dies here, if some may be written over."""
+        value = step.value
+        for root in dying if self.reuse else ():
+            if root is not value and self._may_overwrite(step, place, root):
+                value.slot = root.slot
+                dying.remove(root)
+                return True
+        return False
+
+    def _release(self, step: Step, dying: list[Value], free: _Free) -> None:
+        step.dying = tuple(dying)
+        if self.reuse:
+            for slot, type in step.scratch:
+                free.give(slot, self._size(type))
+            for root in dying:
+                free.give(root.slot, self._size(root.node.type))
+
+    def _assign_block(self, step: Step, place: int, loop: Loop, free: _Free) -> None:
+        """A block of the loop's that nothing needs any more, or a new one."""
+        value = step.value
+        value.block = True
+        size = self.itemsize[value.node.dtype]
+        living = {each.slot for each in self._living(loop, place)}
+        for index, operand in enumerate(step.operands if self.reuse else ()):
+            dies = operand.block and operand.last == place and operand.slot not in living
+            fits = index in step.kernel.in_place and self.itemsize[operand.node.dtype] == size
+            if dies and fits and self._only_at(step, operand, index):
+                value.slot = operand.slot
+                return
+        busy = living | {operand.slot for operand in step.operands if operand.block}
+        for slot, type in loop.blocks if self.reuse else ():
+            if slot not in busy and self.itemsize[type.dtype] == size:
+                value.slot = slot
+                return
+        type = loop.block(value.node.dtype)
+        value.slot = free.take(self._size(type))
+        loop.blocks.append((value.slot, type))
+
+    def _living(self, loop: Loop, place: int) -> list[Value]:
+        """What earlier steps of the loop have put into blocks and later ones read."""
+        done = loop.steps[: place - loop.first]
+        return [each.value for each in done if each.value.block and each.value.last > place]
+
+    def _only_at(self, step: Step, operand: Value, index: int) -> bool:
+        """Every place that reads the operand is one that may be written over."""
+        places = [at for at, each in enumerate(step.operands) if each is operand]
+        return all(at in step.kernel.in_place for at in places)
 
     def _dying(self, step: Step, place: int) -> list[Value]:
         """Roots in slots that this step is the last to touch, each once."""
@@ -314,7 +375,7 @@ class _Planner:
             made = self.bytes_of[type] = product(type.shape) * self.itemsize[type.dtype]
         return made
 
-    def _estimate(self, size: Extent) -> int:
+    def estimate(self, size: Extent) -> int:
         if isinstance(size, int):
             return size
         made = self.estimates.get(size)

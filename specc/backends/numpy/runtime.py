@@ -159,6 +159,7 @@ def windows(
     sizes: tuple[int, ...],
     strides: tuple[int, ...],
     dilations: tuple[int, ...],
+    *,
     writeable: bool = False,
 ) -> np.ndarray:
     """A view in which each of `axes` counts windows, and their elements come last."""

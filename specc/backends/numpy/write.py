@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from specc.backends.names import Names, expression
+from specc.backends.numpy import fuse
+from specc.backends.numpy.fuse import Loop
 from specc.backends.numpy.kernels import kernels
 from specc.backends.numpy.layout import Order
 from specc.backends.numpy.layout import plain as plain_order
@@ -65,6 +67,11 @@ class Writer:
         self._extents: dict[Extent, str] = {}
         self._types: dict[Any, str] = {}
         self._place: tuple[Any, ...] = ()
+        self._loop: Loop | None = None  # whose steps are being written
+        self._lengths: dict[int, str] = {}  # by a loop's first step: how long its blocks are
+        self._parts: dict[int, str] = {}  # by id of the value: its part in the loop's block
+        self._cuts: list[str] = []
+        self._outer: list[str] = []
         self.node: Node = None  # type: ignore[assignment]
         self.inputs: Sequence[str] = ()
         self.operands: Sequence[Node] = ()
@@ -83,6 +90,66 @@ class Writer:
         self._step(step, self.main.head)
         self.scope = scope
 
+    def loop(self, loop: Loop) -> None:
+        """Its steps on one block after another."""
+        if loop.first not in self._lengths:
+            self._lengths[loop.first] = self.names.new("rows")
+        rows, extent = self._lengths[loop.first], self.extent(loop.shape[loop.axis])
+        rest = self.extent(loop.rest)
+        self.scope.head.append(f"{rows} = max(1, {fuse.BLOCK} // max(1, {rest}))")
+        self._loop, self._parts, self._cuts = loop, {}, []
+        outer, self.scope.body = self.scope.body, []
+        self._outer = outer
+        for step in loop.steps:
+            self._step(step, self.scope.body)
+        inner, self.scope.body = self.scope.body, outer
+        self._loop = None
+        outer.append(f"for start in range(0, {extent}, {rows}):")
+        outer.append(f"    at = slice(start, start + {rows})")
+        outer += ["    " + line for line in (*self._cuts, *inner)]
+
+    def _part(self, value: Value) -> str:
+        """What the source calls this block's part of a value."""
+        loop = self._loop
+        assert loop
+        name = self._parts.get(id(value))
+        if name is not None:
+            return name
+        shape, axis = value.node.shape, loop.axis - len(loop.shape) + value.node.rank
+        if value.block:
+            whole = self._block(value, loop)
+            text = f"{whole}[{':, ' * axis}: {self.extent(loop.shape[loop.axis])} - start]"
+        else:
+            whole = self.read(value)
+            if value.kind == "literal" or axis < 0 or shape[axis] == 1:
+                return whole
+            text = f"{whole}[{':, ' * axis}at]"
+        key = (text, str(loop.first))
+        name = self._views.get(key)
+        if name is None:
+            name = self._views[key] = self.names.new(f"{whole}_part")
+        if name not in self._parts.values():
+            self._cuts.append(f"{name} = {text}")
+        self._parts[id(value)] = name
+        return name
+
+    def _block(self, value: Value, loop: Loop) -> str:
+        dtype, rows = self.dtype(value.node.dtype), self._lengths[loop.first]
+        key = (value.slot, dtype, loop.first)
+        name = self._buffers.get(key)
+        if name is None:
+            name = self._buffers[key] = self.names.new(f"b{value.slot}")
+        if name not in self.scope.known:
+            order = (loop.axis, *(axis for axis in loop.order if axis != loop.axis))
+            lying = [rows if a == loop.axis else self.extent(loop.shape[a]) for a in order]
+            text = f"{self.use('cut')}(slots[{value.slot}], {dtype}, ({', '.join(lying)},))"
+            if order != plain_order(len(order)):
+                text += f".transpose({tuple(order.index(axis) for axis in range(len(order)))!r})"
+            self.scope.head.append(f"{name} = {text}")
+            self.scope.early.add(name)
+            self.scope.known.add(name)
+        return name
+
     def _step(self, step: Step, lines: list[str]) -> None:
         value, kernel = step.value, step.kernel
         node = self.node = value.node
@@ -91,11 +158,14 @@ class Writer:
         self._comment(node)
         self._values = step.operands
         self.operands = [each.node for each in step.operands]
-        self.inputs = [self.read(each) for each in step.operands]
+        name = self._part if self._loop else self.read
+        self.inputs = [name(each) for each in step.operands]
         if node.rank:
-            self.out = self.read(value)
+            self.out = name(value)
             self.scratch = [
-                self.buffer(slot, self.dtype(type.dtype), type.shape) for slot, type in step.scratch
+                self.buffer(slot, self.dtype(type.dtype), type.shape)
+                for slot, type in step.scratch
+                if not self._loop
             ]
             assert kernel.write, f"{node.op.name} has no lines"
             written = kernel.write(self)
@@ -146,7 +216,7 @@ class Writer:
         name = self._name_of.get(id(value))
         if name is None:
             return self._named(value)
-        if self.scope is not self.main and value.kind not in ("literal", "table"):
+        if value.kind not in ("literal", "table"):
             self._fetch(value, name)
         return name
 
@@ -158,7 +228,10 @@ class Writer:
     def _fetch(self, value: Value, name: str) -> None:
         """A name from another scope: an argument of this one."""
         home = self._home.get(id(value))
-        if home is None:
+        if self.scope is self.main:
+            if home is not None and home is not self.main:
+                home.gives[name] = None
+        elif home is None:
             self.scope.fixed[name] = None
             self.scope.early.add(name)
         elif home is not self.scope:
@@ -245,6 +318,8 @@ class Writer:
         if made not in scope.known:
             scope.known.add(made)
             lines = scope.head if early or full else scope.body
+            if self._loop and lines is scope.body and name not in self._parts.values():
+                lines = self._outer  # the same for every block
             lines.append(f"{made} = {expression.replace('{}', name)}")
             if lines is scope.head:
                 scope.early.add(made)
