@@ -183,8 +183,8 @@ def renamed(module: nn.Module, names: dict[str, str]) -> None:
     def translate(state: Any, prefix: str, name_of: dict[str, str]) -> None:
         for key in list(state):  # each goes to the end, so that their order stays
             value = state.pop(key)
-            name = key.removeprefix(prefix)
-            state[prefix + name_of.get(name, name) if key.startswith(prefix) else key] = value
+            name: str = key.removeprefix(prefix)
+            state[f"{prefix}{name_of.get(name, name)}" if key.startswith(prefix) else key] = value
 
     def save(_: nn.Module, state: Any, prefix: str, *__: Any) -> None:
         translate(state, prefix, names)
