@@ -196,6 +196,10 @@ class ModuleBlock(Block):
 
     writer: ModuleWriter
 
+    def __init__(self, writer: BodyWriter, body: Merged) -> None:
+        self.by_function: set[str] = set()  # layers whose states this block moves for them
+        super().__init__(writer, body)
+
     def apply(
         self,
         node: Node,
@@ -271,7 +275,8 @@ class ModuleBlock(Block):
         layer = self.writer.classes.layer(pair, held)
         known = self.writer.children.setdefault(scope, layer)
         if (known.name, known.shapes) != (layer.name, layer.shapes):
-            return None  # applied before to another kind of input: by its function, then
+            self.by_function.add(scope)  # applied elsewhere in another way: by its function, then
+            return None
         return layer
 
     def shared_states(
@@ -338,7 +343,7 @@ class ModuleBlock(Block):
         return any(
             name.startswith(f"{scope}.")
             and self.writer.tree.holds_below(scope, name, self.writer.children[scope])
-            for scope in self.writer.children
+            for scope in self.writer.children.keys() - self.by_function
         )
 
 

@@ -536,12 +536,13 @@ class Block:
         while self.uses[id(node)] == 1:
             if id(node) in self.detached:
                 return True
-            node = next((n for n in self.order if node in n.inputs), node)
-            if node.op.name not in ("reshape", "broadcast", "stop_gradient"):
+            reader = next((n for n in self.order if node in n.inputs), None)
+            if reader is None or reader.op.name not in ("reshape", "broadcast", "stop_gradient"):
                 return False
-            if node.op.name == "stop_gradient":
+            if reader.op.name == "stop_gradient":
                 return True
-        return id(node) in self.detached and self.uses[id(node)] == 1
+            node = reader
+        return False
 
     def __getitem__(self, place: int) -> str:
         return self.values[place].text
