@@ -36,8 +36,8 @@ fmt: .venv/dev.stamp  ## put the Python files and the specs into their one forma
 	@$(BIN)/ruff format .
 	@$(BIN)/python -m specc fmt specs/*.nn specc/std/*.nn
 
-bench: .venv/dev.stamp  ## measure the start-up times and write docs/benchmarks.md
-	@$(BIN)/python -m benchmarks.start_up --write docs/benchmarks.md
+bench: .venv/dev.stamp  ## measure start-up and training steps and write docs/benchmarks.md
+	@$(BIN)/python -m benchmarks --write docs/benchmarks.md
 
 docs: .venv/dev.stamp  ## write docs/errors.md from specc/codes
 	@$(BIN)/python -m specc.codes > docs/errors.md

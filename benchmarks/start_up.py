@@ -1,13 +1,8 @@
-"""How soon specc answers: times of whole processes, medians. `make bench` writes the page.
-
-python -m benchmarks.start_up [--write docs/benchmarks.md] [--rounds 11]
-"""
+"""How soon specc answers: times of whole processes, medians. Knows nothing of the page around."""
 
 from __future__ import annotations
 
-import argparse
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -15,10 +10,10 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.large_specs import concatenated, repeated_layers, written_layers
+from benchmarks.machine import machine
 
 ROOT = Path(__file__).parent.parent
 
@@ -119,52 +114,20 @@ def _first_step(words: Sequence[str | Path], folder: Path, rounds: int) -> Figur
     return Figure("`specc run specs/digits.nn`, until its first step", 0.3, times[1:])
 
 
-def page(figures: Sequence[Figure], rounds: int) -> str:
-    rows = "\n".join(figure.row for figure in figures)
-    return f"""# How fast specc starts
+def section(rounds: int) -> str:
+    rows = "\n".join(figure.row for figure in measure(rounds))
+    return f"""## How fast specc starts
 
-Made by `make bench` with benchmarks/start_up.py: whole processes, started {rounds} times each after
-one that isn't counted (a third as often where 1,000 layers compile). Times are in milliseconds.
+Whole processes, started {rounds} times each after one that isn't counted (a third as often where
+1,000 layers compile). Times are in milliseconds.
 
 | what | median | least | aim |
 |---|---:|---:|---:|
 {rows}
 
-{machine()}
+{machine("numpy", "lark")}
 
 The 5,000 lines are the specs of this repository one after another, each with names of its own. The
 1,000 layers are `Linear(16) -> relu`; a program is made of the model's forward pass, its time is
 counted inside the process and holds the imports.
 """
-
-
-def machine() -> str:
-    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "lark"))
-    return (
-        f"Measured on {_processor()}, {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.release()}, Python {platform.python_version()}, {packages}."
-    )
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", type=Path, metavar="FILE", help="the page to write")
-    parser.add_argument("--rounds", type=int, default=11)
-    options = parser.parse_args()
-    text = page(measure(options.rounds), options.rounds)
-    print(text)
-    if options.write:
-        options.write.write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -5,6 +5,7 @@ python -m benchmarks.steps.child WORKLOAD SYSTEM train|predict:N THREADS
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -80,11 +81,14 @@ class Child:
         tracemalloc.start()
         for _ in range(2 * KEPT):
             self.once()
+        gc.collect()
         before, _ = tracemalloc.get_traced_memory()
         tracemalloc.reset_peak()
         for _ in range(10):
             self.once()
-        after, peak = tracemalloc.get_traced_memory()
+        _, peak = tracemalloc.get_traced_memory()
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return {"resident": resident, "growth": after - before, "passing": peak - before}
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from benchmarks.steps.launch import Effort, Measured, measure
+from benchmarks.machine import machine
+from benchmarks.steps.launch import TOLERANCE, Effort, Measured, measure
 from benchmarks.steps.systems import BY_HAND, EAGER, SYSTEMS
 from benchmarks.steps.workloads import Workload
 
 PREDICTED = (1, 64)  # batches of inference
 HEADING = "## How fast a training step is"
+PACKAGES = ("numpy", "torch", "onnxruntime")
+Column = tuple[str, Measured]
 
 
 def section(
@@ -21,76 +24,105 @@ def section(
     inference: bool = True,
 ) -> str:
     """Measures everything, which takes minutes, and says where it is on the way."""
-    parts = [HEADING, "", *_method(effort), ""]
+
+    def column(what: str, count: int, title: str) -> Column:
+        print(f"{workload.title}: {title}", file=sys.stderr, flush=True)
+        measured = measure(workload, systems, what, count, effort)
+        absent.update(measured.absent)
+        return title, measured
+
     absent: dict[str, str] = {}
+    first: list[Column] = []
+    parts: list[str] = []
     for workload in workloads:
-        columns: list[tuple[str, Measured]] = []
-        for what, count, title in _columns(threads, inference):
-            print(f"{workload.title}: {title}", file=sys.stderr, flush=True)
-            measured = measure(workload, systems, what, count, effort)
-            columns.append((title, measured))
-            absent |= measured.absent
-        parts += [f"### {workload.title[0].upper()}{workload.title[1:]}", ""]
-        parts += [*_rows(columns), ""]
-    parts += [f"Not here: {SYSTEMS[name].title} ({why})." for name, why in absent.items()]
-    return "\n".join(parts).rstrip() + "\n"
-
-
-def _columns(threads: Sequence[int], inference: bool) -> list[tuple[str, int, str]]:
-    said = {1: "one thread", 2: "two threads"}
-    columns = [("train", count, f"step, {said.get(count, count)}") for count in threads]
-    if inference:
-        columns += [
-            (f"predict:{batch}", 1, f"inference of {batch}, one thread") for batch in PREDICTED
+        steps = [
+            column("train", count, f"{count} thread{'s' if count > 1 else ''}") for count in threads
         ]
-    return columns
+        first.append((workload.name, steps[0][1]))
+        parts += [f"### {workload.name}: {workload.title}", "", *_steps(steps), ""]
+        if inference:
+            predictions = [column(f"predict:{n}", 1, f"inference of {n}") for n in PREDICTED]
+            parts += [*_table(predictions), ""]
+    missing = [f"Not measured: {SYSTEMS[name].title} ({why})." for name, why in absent.items()]
+    method = _method(effort, threads[0])
+    return "\n".join([HEADING, "", *method, *_summary(first), "", *parts, *missing]) + "\n"
 
 
-def _rows(columns: Sequence[tuple[str, Measured]]) -> list[str]:
-    """A row a system, and in each column the time and the two ratios."""
-    systems = list(dict.fromkeys(name for _, each in columns for name in each.systems))
-    titles = [title for title, _ in columns]
-    lines = [
-        f"| | {' | '.join(titles)} | peak memory | left by a step | passing |",
-        f"|---|{'---:|' * (len(titles) + 3)}",
-    ]
-    for system in systems:
-        cells = [_cell(measured, system) for _, measured in columns]
-        training = columns[0][1]
-        memory = ["", "", ""]
-        if system in training.systems and columns[0][0].startswith("step"):
-            memory[0] = f"{training.memory(system, 'resident') / 2**20:.0f} MB"
-            if "torch" not in system:
-                memory[1] = f"{training.memory(system, 'growth') / 10:.0f} B"
-                memory[2] = f"{training.memory(system, 'passing') / 1024:.0f} KB"
-        lines.append(f"| {SYSTEMS[system].title} | {' | '.join([*cells, *memory])} |")
+def _summary(columns: Sequence[Column]) -> list[str]:
+    """A row a system: in each workload's column, its step as a ratio to both yardsticks."""
+    return _lines(
+        columns, [title for title, _ in columns], lambda each, name: [_ratios(each, name)]
+    )
+
+
+def _steps(columns: Sequence[Column]) -> list[str]:
+    """The times, and the memory of the first column's processes."""
+    memory = columns[0][1]
+    lines = _table(columns)
+    lines[0] += " peak memory | kept | passing |"
+    lines[1] += "---:|---:|---:|"
+    for place, system in enumerate(_systems(columns), 2):
+        peak = f"{memory.memory(system, 'resident') / 2**20:.0f} MB"
+        kept, passing = "", ""
+        if "torch" not in system:  # whose memory tracemalloc doesn't see
+            kept = f"{memory.memory(system, 'growth')} B"
+            passing = f"{memory.memory(system, 'passing') / 1024:.0f} KB"
+        lines[place] += f" {peak} | {kept} | {passing} |"
     return lines
 
 
-def _cell(measured: Measured, system: str) -> str:
-    if system not in measured.systems:
-        return ""
-    ratios = [
+def _table(columns: Sequence[Column]) -> list[str]:
+    titles = [cell for title, _ in columns for cell in (title, "ratios")]
+    return _lines(
+        columns, titles, lambda each, name: [_time(each.seconds(name)), _ratios(each, name)]
+    )
+
+
+def _lines(
+    columns: Sequence[Column], titles: Sequence[str], cells: Callable[[Measured, str], list[str]]
+) -> list[str]:
+    lines = [f"| | {' | '.join(titles)} |", f"|---|{'---:|' * len(titles)}"]
+    width = len(titles) // len(columns)
+    for system in _systems(columns):
+        row = [
+            cell
+            for _, measured in columns
+            for cell in (cells(measured, system) if system in measured.systems else [""] * width)
+        ]
+        lines.append(f"| {SYSTEMS[system].title} | {' | '.join(row)} |")
+    return lines
+
+
+def _systems(columns: Sequence[Column]) -> list[str]:
+    return [name for name in SYSTEMS if any(name in each.systems for _, each in columns)]
+
+
+def _ratios(measured: Measured, system: str) -> str:
+    return " · ".join(
         f"{measured.ratio(system, base):.2f}" if base in measured.systems else "–"
         for base in (EAGER, BY_HAND)
-    ]
-    return f"{_time(measured.seconds(system))} · {' · '.join(ratios)}"
+    )
 
 
 def _time(seconds: float) -> str:
     return f"{seconds * 1e3:.2f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f} µs"
 
 
-def _method(effort: Effort) -> list[str]:
+def _method(effort: Effort, threads: int) -> list[str]:
+    one_thread = f"{threads} thread{'s' if threads > 1 else ''}"
+    block = f"{effort.block_s * 1e3:.0f} ms each"
     launches = f"{effort.launches} launch{'es' if effort.launches > 1 else ''}"
     return [
-        "Each cell: the time, its ratio to torch eager, its ratio to NumPy by hand. float32,",
-        "synthetic data, the same initial weights and batches for all; the losses of the first",
-        "three steps (for inference, the logits) agree to 1e-4 before anything is timed. Every",
-        "system runs in a process of its own, the processes in turns, a block of",
-        f"{effort.block_s * 1e3:.0f} ms each; medians of {launches} of {effort.rounds} rounds.",
-        "One thread is pinned to one core and timed by the process's own clock, two threads by",
-        "the wall's. A step takes a batch as NumPy arrays and gives its loss as a Python number.",
-        "Peak memory is the whole process's; what ten warm steps leave and what passes through",
-        "them is tracemalloc's, which sees Python and NumPy alone.",
+        f"Below: a step with {one_thread}, as a ratio to torch eager · as a ratio to NumPy written",
+        "by hand. float32, synthetic data; all systems begin with the same weights and are fed the",
+        f"same batches, and their first three losses (or their logits) agree to {TOLERANCE:g}",
+        "before anything is timed. A step takes a batch as NumPy arrays and gives its loss as a",
+        "Python number. Each system runs in a process of its own, all of them in turns, a block of",
+        f"{block}: medians of {effort.rounds} rounds and of {launches}.",
+        "One thread is pinned to one core and timed by its process's clock, two by the wall's.",
+        "Memory is of the one-thread processes: the greatest resident size and, by tracemalloc,",
+        "what ten warm steps keep and what they hold in passing.",
+        "",
+        machine(*PACKAGES),
+        "",
     ]
