@@ -11,6 +11,7 @@ from specc.ir.size import maximum as larger
 from specc.ir.size import product
 from specc.language.build.arguments import Given
 from specc.language.build.arithmetic import static_function
+from specc.language.build.demands import DEMANDS
 from specc.language.build.frame import Frame
 from specc.language.build.movement import MOVEMENT
 from specc.language.build.natives import Arguments, Builtin, kept
@@ -238,7 +239,8 @@ _TABLE: list[tuple[str, str, Callable[[Arguments], Value]]] = [
 ]
 
 builtins: dict[str, Native] = {
-    name: Builtin(name, signature, build) for name, signature, build in [*_TABLE, *MOVEMENT]
+    name: Builtin(name, signature, build)
+    for name, signature, build in [*_TABLE, *MOVEMENT, *DEMANDS]
 }
 builtins["rearrange"] = Patterned("rearrange", rearrange)
 builtins["einsum"] = Patterned("einsum", einsum)

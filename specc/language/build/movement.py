@@ -29,19 +29,6 @@ def _size(a: Arguments) -> Value:
     return product(tuple(tensor.shape[place] for place in a.axes("axis", tensor)))
 
 
-def _at_least(a: Arguments) -> Value:
-    """A size that must not be smaller: an error now if it is, else when the data is there."""
-    size, low, message = a["n"], a["low"], a["message"]
-    if isinstance(size, bool) or not isinstance(size, (int, Size)):
-        raise a.wrong("n", f"`n` is a size, not {describe(size)}")
-    if isinstance(low, bool) or not isinstance(low, int):
-        raise a.wrong("low", f"`low` is a whole number, not {describe(low)}")
-    if not isinstance(message, str):
-        raise a.wrong("message", f"`message` is a string, not {describe(message)}")
-    a.frame.axes.require(size - low, ">=", message, a.at)
-    return size
-
-
 def _rank(a: Arguments) -> Value:
     return a.tensor("x").rank
 
@@ -361,7 +348,6 @@ def _random_bits(a: Arguments) -> Value:
 MOVEMENT: list[tuple[str, str, Callable[[Arguments], Value]]] = [
     ("size", "x, axis = none", _size),
     ("rank", "x", _rank),
-    ("at_least", "n, low, message", _at_least),
     ("reshape", "x, shape", _reshape),
     ("broadcast", "x, shape", _broadcast),
     ("concat", "xs, axis = 0", _concat),
