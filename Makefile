@@ -10,9 +10,10 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 	then echo $$name; break; fi; done)
 SPEC ?= specs/digits.nn
 TESTS ?= tests
+FAULT ?=
 BIN := .venv/bin
 
-.PHONY: help run test long lint fmt bench docs dist
+.PHONY: help run test long mutate lint fmt bench docs dist
 
 help:  ## say what can be made
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
@@ -25,6 +26,9 @@ test: .venv/dev.stamp  ## run every test but the long ones (TESTS=... for some)
 
 long: .venv/dev.stamp  ## run the tests that take minutes
 	@$(BIN)/python -m pytest -m long $(TESTS)
+
+mutate: .venv/dev.stamp  ## plant faults, one at a time, and report who notices (FAULT=... for some)
+	@$(BIN)/python -m tests.mutate -k "$(FAULT)"
 
 lint: .venv/dev.stamp  ## check style, formatting and types
 	@$(BIN)/ruff check .
