@@ -8,14 +8,14 @@ Backends are reached by name and imported when they are asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from specc import language, passes
 from specc.collector import undisturbed
-from specc.diagnostics import Source, fault
+from specc.diagnostics import Source, did_you_mean, fault
 from specc.ir.graph import Graph, Node, Output, toposort
 from specc.ir.model import Model, Spec, Train
 from specc.ir.size import Size, axes
@@ -31,7 +31,7 @@ DTYPES = ("float32", "float64")
 # In their order; a file with a train block has objective to step, one with a model alone forward.
 STAGES = (
     "parse", "build", "objective", "differentiate", "step", "forward", "simplify", "expand",
-    "simplify.expanded", "compile",
+    "simplify.expanded", "numpy.rewrite", "numpy.layout", "numpy.fuse", "numpy.plan", "compile",
 )  # fmt: skip
 PRECISIONS = ("bf16", "fp16")
 DEVICE = re.compile(r"cpu|cuda(:\d+)?")
@@ -71,12 +71,19 @@ def expand(graph: Graph) -> Graph:
 
 @undisturbed
 def compile(
-    graph: Graph, dtype: str = "float32", *, updates: Mapping[str, str] | None = None
+    graph: Graph,
+    dtype: str = "float32",
+    *,
+    updates: Mapping[str, str] | None = None,
+    without: Collection[str] = (),
 ) -> Program:
-    """A graph without calls as a NumPy program; `updates` are results written into feeds."""
+    """A graph without calls as a NumPy program; `updates` are results written into feeds.
+
+    `without` names passes of the NumPy backend to leave out, to find which one is at fault.
+    """
     from specc.backends import numpy
 
-    return numpy.compile(graph, dtype, updates=dict(updates or {}))
+    return numpy.compile(graph, dtype, updates=dict(updates or {}), without=without)
 
 
 def source_of(graph: Graph, dtype: str = "float32") -> str:
@@ -165,6 +172,9 @@ def stages(
     yield "expand", graph
     graph = simplify(graph)
     yield "simplify.expanded", graph
+    from specc.backends import numpy
+
+    yield from numpy.stages(graph, dtype)
     yield "compile", compile(graph, dtype)
 
 
@@ -191,6 +201,9 @@ def check_options(backend: str, dtype: str, seed: int | None) -> None:
 def check_how(backend: str, how: Mapping[str, Any]) -> None:
     """Whether the backend takes these choices, and they mean something."""
     for name, value in how.items():
+        if name == "without":
+            _check_passes(backend, value)
+            continue
         option = "--compile" if name == "compiled" else f"--{name}"
         if backend != "torch":
             raise fault("B103", f"`{option}` is torch's", found=f"backend {backend}")
@@ -199,6 +212,20 @@ def check_how(backend: str, how: Mapping[str, Any]) -> None:
             raise fault("B103", "no such precision", expected=expected, found=str(value))
         if name == "device" and not DEVICE.fullmatch(str(value)):
             raise fault("B103", "no such device", expected="cpu, cuda or cuda:1", found=str(value))
+
+
+def _check_passes(backend: str, without: Collection[str]) -> None:
+    passes = [name.removeprefix("numpy.") for name in STAGES if name.startswith("numpy.")]
+    if backend != "numpy":
+        raise fault("B103", "`--without` is NumPy's", found=f"backend {backend}")
+    for name in without:
+        if name not in passes:
+            raise fault(
+                "B103",
+                f"`{name}` is no pass of the NumPy backend",
+                expected=", ".join(passes),
+                help=did_you_mean(name, passes),
+            )
 
 
 # ── the entrances ────────────────────────────────────────────────────────────────────────────────

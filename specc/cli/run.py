@@ -29,6 +29,13 @@ def declare(parser: ArgumentParser) -> None:
     parser.add_argument("--device", metavar="D", help="torch's: cpu (unless said), cuda, cuda:1")
     parser.add_argument("--precision", metavar="P", help="torch's forward in bf16 or fp16")
     parser.add_argument("--compile", action="store_true", help="have torch.compile make the step")
+    parser.add_argument(
+        "--without",
+        metavar="PASS",
+        action="append",
+        default=[],
+        help="leave out a pass of NumPy's: rewrite, layout, fuse, plan",
+    )
     add_overrides(parser)
     add_json(parser)
 
@@ -54,7 +61,12 @@ def run(options: Namespace) -> int:
 
 def _how(options: Namespace) -> dict[str, Any]:
     """What of a backend's own choices was made."""
-    said = {"device": options.device, "precision": options.precision, "compiled": options.compile}
+    said = {
+        "device": options.device,
+        "precision": options.precision,
+        "compiled": options.compile,
+        "without": tuple(options.without),
+    }
     return {name: value for name, value in said.items() if value}
 
 

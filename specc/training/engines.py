@@ -35,5 +35,6 @@ def engine(
         learner = OnnxLearner(train, seed=seed, dtype=dtype, how=how)
         compile = loaded("onnx").compile
         return learner, Evaluator(train.model, seed=seed, dtype=dtype, compile=compile)
-    learner = Learner(train, seed=seed, dtype=dtype)
-    return learner, Evaluator(train.model, seed=seed, dtype=dtype)
+    without = tuple((how or {}).get("without", ()))
+    learner = Learner(train, seed=seed, dtype=dtype, without=without)
+    return learner, Evaluator(train.model, seed=seed, dtype=dtype, without=without)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +27,17 @@ class Evaluator:
     """The inference program of a model; compiled when it is first used."""
 
     def __init__(
-        self, model: Model, *, seed: int, dtype: str, compile: Compile | None = None
+        self,
+        model: Model,
+        *,
+        seed: int,
+        dtype: str,
+        compile: Compile | None = None,
+        without: Collection[str] = (),
     ) -> None:
         self.model, self.seed, self.dtype = model, seed, dtype
         self.compile = compile  # another backend's, of a graph with its calls
+        self.without = without  # passes of the NumPy backend that are left out
         self.initials = Initials(seed)
 
     @cached_property
@@ -50,7 +57,9 @@ class Evaluator:
 
     @cached_property
     def program(self) -> Program:
-        return (self.compile or pipeline.compile)(self.graph, self.dtype)
+        if self.compile:
+            return self.compile(self.graph, self.dtype)
+        return pipeline.compile(self.graph, self.dtype, without=self.without)
 
     def measure(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from hashlib import sha256
 
 import numpy as np
@@ -26,8 +26,11 @@ class Learner:
     Parameters are views of one flat vector, their gradients of another; the update is in place.
     """
 
-    def __init__(self, train: Train, *, seed: int, dtype: str) -> None:
+    def __init__(
+        self, train: Train, *, seed: int, dtype: str, without: Collection[str] = ()
+    ) -> None:
         self.train, self.seed, self.dtype = train, seed, dtype
+        self.without = without  # passes of the NumPy backend that are left out
         self.steps = 0  # updates made
         self.epoch = 0  # the one under way, for messages; 0 outside epochs
         self.scale = np.ones(())  # what the plateaus make of the learning rate
@@ -37,6 +40,7 @@ class Learner:
         self.graph = pipeline.training_graph(train)
         self._groups = groups_of(train)
         update = pipeline.update_graph(packed(train, self._groups))
+        update = pipeline.pruned(update, lambda output: output.role != "norm")  # it is not read
         self._make_programs(update)
         self._make_parameters()
         self._make_states(update)
@@ -44,9 +48,9 @@ class Learner:
 
     def _make_programs(self, update: Graph) -> None:
         """What a step runs; another backend's learner has its own."""
-        self.objective = pipeline.compile(self.graph, self.dtype)
-        changed = [*update.taking("parameter"), *update.taking("moment")]
-        self.update = pipeline.compile(update, self.dtype, updates={n: n for n in changed})
+        self.objective = pipeline.compile(self.graph, self.dtype, without=self.without)
+        changed = {name: name for role in ("parameter", "moment") for name in update.taking(role)}
+        self.update = pipeline.compile(update, self.dtype, updates=changed, without=self.without)
 
     def _make_parameters(self) -> None:
         """The trained ones come first, group by group, so that gradients lie at the same places."""
@@ -200,8 +204,8 @@ class Learner:
 def all_finite(flat: np.ndarray) -> bool:
     """Whether a vector has no NaN and no infinity, mostly in one pass that makes no array."""
     with np.errstate(over="ignore", invalid="ignore"):
-        total = np.add.reduce(flat)
-    # A sum of finite numbers may overflow, so only a finite sum is an answer.
+        total = np.dot(flat, flat)  # less than half the time of a sum
+    # The squares of finite numbers may overflow, so only a finite sum is an answer.
     return bool(np.isfinite(total) or np.isfinite(flat).all())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,7 +117,7 @@ def test_windows_and_back() -> None:
     """⟨windows(x), y⟩ = ⟨x, overlap_add(y)⟩: each is the other's adjoint."""
     draw = np.random.default_rng(0)
     x = draw.normal(size=(2, 9, 11))
-    steps = {"axes": (1, 2), "strides": (2, 1), "dilations": (1, 3)}
+    steps: dict[str, Any] = {"axes": (1, 2), "strides": (2, 1), "dilations": (1, 3)}
     shown = runtime.windows(x, sizes=(3, 2), **steps)
     assert shown.shape == (2, 4, 8, 3, 2)
     assert shown[1, 2, 5, 1, 1] == x[1, 2 * 2 + 1, 5 + 3]

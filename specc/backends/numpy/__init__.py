@@ -2,5 +2,6 @@
 
 from specc.backends.numpy.generate import PASSES
 from specc.backends.numpy.program import Program, compile, export
+from specc.backends.numpy.stages import STAGES, stages
 
-__all__ = ["PASSES", "Program", "compile", "export"]
+__all__ = ["PASSES", "STAGES", "Program", "compile", "export", "stages"]

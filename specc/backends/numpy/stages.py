@@ -1,0 +1,81 @@
+"""This backend's passes as stages to look at: each one's result as text. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from specc.backends.numpy.generate import PASSES
+from specc.backends.numpy.layout import Order, layout, plain
+from specc.backends.numpy.plan import Plan, Step, Value, make_plan
+from specc.backends.numpy.rewrite import rewrite
+from specc.ir import Graph, toposort
+from specc.ir.text import write
+
+STAGES = tuple(f"numpy.{name}" for name in PASSES)
+
+
+def stages(graph: Graph, dtype: str) -> Iterator[tuple[str, Graph | str]]:
+    """(name, result) of each pass over a graph without calls: a graph, then text."""
+    graph = rewrite(graph)
+    yield "numpy.rewrite", graph
+    orders = layout(graph)
+    yield "numpy.layout", _layout(graph, orders)
+    plan = make_plan(graph, dtype, orders=orders)
+    yield "numpy.fuse", _steps(graph, plan, False)
+    yield "numpy.plan", _steps(graph, plan, True)
+
+
+def _numbers(graph: Graph) -> dict[int, str]:
+    """What `write` calls each node."""
+    nodes = toposort([*graph.inputs, *graph.results])
+    return {id(node): f"%{number}" for number, node in enumerate(nodes)}
+
+
+def _layout(graph: Graph, orders: dict[int, Order]) -> str:
+    """The graph, and the axes of what doesn't lie plainly, from the outermost to the innermost."""
+    number = _numbers(graph)
+    nodes = [node for node in toposort([*graph.inputs, *graph.results]) if id(node) in orders]
+    lines = [
+        f"    {number[id(node)]}: {node.type} lies as {list(orders[id(node)])}"
+        for node in nodes
+        if orders[id(node)] != plain(node.rank)
+    ]
+    return "\n".join([write(graph).rstrip(), *lines, ""])
+
+
+def _steps(graph: Graph, plan: Plan, memory: bool) -> str:
+    number = _numbers(graph)
+    lines: list[str] = []
+    for step in plan.steps:
+        if step.loop and step is step.loop.steps[0]:
+            lines.append(f"blocks of {step.loop.shape} along axis {step.loop.axis}:")
+        lines.append(("    " if step.loop else "") + _step(step, number, memory))
+    if memory:
+        lines += [
+            f"slot {place}: {' or '.join(str(size) for size in sizes)} bytes"
+            for place, sizes in enumerate(plan.slots)
+        ]
+    return "\n".join([*lines, ""])
+
+
+def _step(step: Step, number: dict[int, str], memory: bool) -> str:
+    node = step.value.node
+    operands = ", ".join(number[id(operand.node)] for operand in step.operands)
+    copied = any(operand.node is node for operand in step.operands)
+    name = "copy" if copied else node.op.name
+    made = f"{number[id(node)]}: {node.type} = {name}({operands})"
+    if not memory:
+        return made
+    scratch = "".join(f", scratch {slot}" for slot, _ in step.scratch)
+    return f"{made}  # {_home(step.value)}{scratch}"
+
+
+def _home(value: Value) -> str:
+    if value.static:
+        return "when bound"
+    if value.kind == "scalar":
+        return "a number"
+    if value.feed:
+        return "over its input"
+    direct = ", or the caller's array" if value.output >= 0 else ""
+    return f"{'block in ' if value.block else ''}slot {value.slot}{direct}"
