@@ -124,6 +124,7 @@ class TorchLearner(Learner):
         self._rates: list[Callable[[float], float]] = []
         self._stepped: list[Any] = []
         self._own: Any = None
+        self._away: list[tuple[Any, np.ndarray]] = []  # what lies on a device, and its own array
         epsilons = [
             each.optimizer.hypers.get("eps", 1.0) for each in self._groups if each.optimizer
         ]
@@ -141,6 +142,14 @@ class TorchLearner(Learner):
                     if all(name in values for name in names)
                 }
                 self._stepped.append(self._torch.Stepped(group.optimizer, tensors, states))
+                if self.how.device != "cpu":
+                    self._away += [
+                        (t, self.parameters[n]) for n, t in zip(names, tensors, strict=True)
+                    ]
+                    for state, away in states.items():
+                        self._away += [
+                            (t, members[state][n]) for n, t in zip(names, away, strict=True)
+                        ]
                 self._rates.append(self._rate(group.optimizer.lr))
         else:
             self._own = self._torch.compile(self._update_graph, self.dtype)
@@ -239,6 +248,8 @@ class TorchLearner(Learner):
             rates = [rate(float(self.steps)) * scale for rate in self._rates]
             for stepped, rate in zip(self._stepped, rates, strict=True):
                 stepped.step(rate, self.steps)
+            for tensor, array in self._away:  # checkpoints and evaluation read the arrays
+                np.copyto(array, self.trainer.array(tensor))
             if self._tame and norm < TAME and max(rates, default=0.0) < TAME:
                 return
         if not self.trainer.sound(self._trained):

@@ -76,10 +76,9 @@ class Trainer:
 
     def tensor(self, array: Array) -> Any:
         """A tensor over an array, or on a device a copy of it."""
-        if not array.flags.writeable:
+        if self.how.device != "cpu" or not array.flags.writeable:
             return self._torch.tensor(array, device=self.how.device)
-        tensor = self._torch.from_numpy(array)
-        return tensor if self.how.device == "cpu" else tensor.to(self.how.device)
+        return self._torch.from_numpy(array)
 
     # ── forward and backward ─────────────────────────────────────────────────────────────────────
     def measure(self, key: Sequence[int], feeds: Mapping[str, Any]) -> dict[str, Any]:
