@@ -11,6 +11,8 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 SPEC ?= specs/digits.nn
 TESTS ?= tests
 FAULT ?=
+N ?= 1000
+FIRST ?= 0
 BIN := .venv/bin
 
 .PHONY: help run test long mutate lint fmt bench docs dist
@@ -30,6 +32,12 @@ long: .venv/dev.stamp  ## run the tests that take minutes
 mutate: .venv/dev.stamp  ## plant faults, one at a time, and report who notices (FAULT=... for some)
 	@$(BIN)/python -m tests.mutate -k "$(FAULT)"
 
+fuzz: .venv/dev.stamp  ## hold the backends to N random models (N=1000, FIRST=0)
+	@$(BIN)/python -m tests.random_models.fuzz $(N) $(FIRST)
+
+mutate: .venv/dev.stamp  ## plant faults, and say which the tests miss (PART=specc/std for some)
+	@$(BIN)/python -m tests.mutations.mutate $(PART)
+
 lint: .venv/dev.stamp  ## check style, formatting and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -38,7 +46,7 @@ lint: .venv/dev.stamp  ## check style, formatting and types
 fmt: .venv/dev.stamp  ## put the Python files and the specs into their one format
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
-	@$(BIN)/python -m specc fmt specs/*.nn specc/std/*.nn
+	@$(BIN)/python -m specc fmt specs/*.nn specc/std/*.nn benchmarks/specs/*.nn
 
 bench: .venv/dev.stamp  ## measure start-up and training steps and write docs/benchmarks.md
 	@$(BIN)/python -m benchmarks --write docs/benchmarks.md

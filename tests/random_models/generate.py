@@ -153,7 +153,7 @@ class Maker:
                 return random.choice(("cross_entropy", "hinge")) + f"({name}, i)"
         kinds = (
             "mean({x}^2)", "mean(tanh({x}))", "mse({x}, 0.3 * {x} + 1)", "huber({x}, {x} * 0)",
-            "mean(log1p({x}^2))", "mae({x}, detach(sin({x})))", "sum(sin({x})) / 7",
+            "mean(log1p({x}^2))", "mae({x}, detach(cos({x})))", "sum(sin({x})) / 7",
             "binary_cross_entropy_with_logits({x}, detach(sigmoid(2 * {x})))",
         )  # fmt: skip
         return random.choice(kinds).format(x=name)
@@ -195,7 +195,8 @@ class Maker:
         x = self.pick()
         if x is None:
             return False
-        y = self.pick(lambda y: spreads_to(y.shape, x.shape))
+        whole = x.shape
+        y = self.pick(lambda y: spreads_to(y.shape, whole))
         assert y is not None
         texts = self.random.choice(BINARY)
         if x.shape == y.shape and self.random.random() < 0.3:

@@ -24,6 +24,7 @@ from specc.backends.torch.write import (
     comment_of,
     missing_axes,
     plain,
+    reading,
 )
 from specc.ir import Graph, Node, Output, Type, toposort
 from specc.ir.model import Model
@@ -480,9 +481,19 @@ def _checks(writer: ModuleWriter) -> list[str]:
     """The graph's requirements of its dynamic axes, where they can be read."""
     lines: list[str] = []
     block = writer.block(Merged(Graph("checks", (), ())))
+    told = {
+        name
+        for value in writer.env.values()
+        for extent in ([] if value.host else value.shape)
+        if not isinstance(extent, int)
+        for name in axes_of(extent)
+        if reading(name, extent) is not None
+    }
     for requirement in writer.pair.training.requires:
         if isinstance(requirement.extent, int) or not axes_of(requirement.extent):
             continue
+        if not told.issuperset(axes_of(requirement.extent)):
+            continue  # of an axis that this method never meets
         text = expression(requirement.extent, block.length)
         lines.append(f"if not {text} {requirement.relation} 0:")
         lines.append(f"    raise ValueError({requirement.message!r})")
