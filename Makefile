@@ -35,9 +35,6 @@ mutate: .venv/dev.stamp  ## plant faults, one at a time, and report who notices 
 fuzz: .venv/dev.stamp  ## hold the backends to N random models (N=1000, FIRST=0)
 	@$(BIN)/python -m tests.random_models.fuzz $(N) $(FIRST)
 
-mutate: .venv/dev.stamp  ## plant faults, and say which the tests miss (PART=specc/std for some)
-	@$(BIN)/python -m tests.mutations.mutate $(PART)
-
 lint: .venv/dev.stamp  ## check style, formatting and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
