@@ -15,7 +15,7 @@ N ?= 1000
 FIRST ?= 0
 BIN := .venv/bin
 
-.PHONY: help run test long mutate lint fmt bench docs dist
+.PHONY: help run test long mutate fuzz lint fmt bench docs dist
 
 help:  ## say what can be made
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
