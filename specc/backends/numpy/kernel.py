@@ -47,6 +47,10 @@ class Site(Protocol):
         """Is operand `index` surely contiguous?"""
         ...
 
+    def checked(self, index: int, count: Extent) -> bool:
+        """Was operand `index`, a feed or a view of one, checked against that count before?"""
+        ...
+
     def order(self, index: int) -> Order | None:
         """Its axes from the outermost to the innermost if it is dense, else None; -1 is `out`."""
         ...

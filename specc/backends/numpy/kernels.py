@@ -373,14 +373,26 @@ def _dot_scalar(s: Site) -> str:
 
 
 # ── indexing ─────────────────────────────────────────────────────────────────────────────────────
-def _checked(s: Site, index: str, count: Extent) -> str:
-    return f"{s.use('check')}({index}, {s.extent(count)}, {s.place()})"
+def _checked(s: Site, index: int, count: Extent) -> list[str]:
+    if s.checked(index, count):
+        return []
+    return [f"{s.use('check')}({s.inputs[index]}, {s.extent(count)}, {s.place()})"]
+
+
+def _flat_places(s: Site, index: int, length: Extent) -> list[str]:
+    """Makes scratch of the places in a flat array of rows that indices along the last axis mean."""
+    starts = s.view(s.scratch[0], f"{s.use('row_starts')}({{}}, {s.extent(length)})")
+    return [f"np.add({s.inputs[index]}, {starts}, out={s.scratch[0]})"]
+
+
+def _places_of(index: int) -> Callable[[Node], Sequence[Type]]:
+    return lambda node: (Type("int", node.inputs[index].shape),)
 
 
 def _take(s: Site) -> list[str]:
     x, index = s.inputs
     return [
-        _checked(s, index, s.operands[0].shape[0]),
+        *_checked(s, 1, s.operands[0].shape[0]),
         f'np.take({x}, {index}, 0, out={s.out}, mode="clip")',
     ]
 
@@ -392,8 +404,16 @@ def _take_scalar(s: Site) -> str:
 
 def _take_along(s: Site) -> list[str]:
     (x, index), axis = s.inputs, s.node.attributes["axis"]
+    rank, length = s.node.rank, s.operands[0].shape[axis]
+    if axis == rank - 1 and s.order(0) == plain(rank):
+        flat = s.view(x, "{}.reshape(-1)")
+        return [
+            *_checked(s, 1, length),
+            *_flat_places(s, 1, length),
+            f'np.take({flat}, {s.scratch[0]}, out={s.out}, mode="clip")',
+        ]
     return [
-        _checked(s, index, s.operands[0].shape[axis]),
+        *_checked(s, 1, length),
         f"np.copyto({s.out}, {x}[{s.use('along')}({index}, {axis!r})])",
     ]
 
@@ -402,7 +422,7 @@ def _add_at(s: Site) -> list[str]:
     index, updates = s.inputs
     arguments = ", ".join([index, updates, s.out, *s.scratch])
     return [
-        _checked(s, index, s.node.attributes["length"]),
+        *_checked(s, 0, s.node.attributes["length"]),
         f"{s.use('add_at')}({arguments})",
     ]
 
@@ -415,8 +435,17 @@ def _rows(node: Node) -> Sequence[Type]:
 
 def _add_along(s: Site) -> list[str]:
     (index, updates), axis = s.inputs, s.node.attributes["axis"]
+    rank, length = s.node.rank, s.node.attributes["length"]
+    if axis == rank - 1 and s.operands[0].shape[-1] == 1 and s.order(-1) == plain(rank):
+        flat = s.view(s.out, "{}.reshape(-1)")
+        return [
+            *_checked(s, 0, length),
+            *_flat_places(s, 0, length),
+            f"{s.out}.fill(0)",
+            f"{flat}[{s.scratch[0]}] = {updates}",
+        ]
     return [
-        _checked(s, index, s.node.attributes["length"]),
+        *_checked(s, 0, length),
         f"{s.use('add_along')}({index}, {updates}, {axis!r}, {s.out})",
     ]
 
@@ -519,9 +548,9 @@ kernels: dict[str, Kernel] = {
     "max_pool_gradient": Kernel(_max_pool_gradient, scratch=_pool_room),
     # indexing
     "take": Kernel(_take, _take_scalar),
-    "take_along_axis": Kernel(_take_along),
+    "take_along_axis": Kernel(_take_along, scratch=_places_of(1)),
     "add_at": Kernel(_add_at, scratch=_rows),
-    "add_along": Kernel(_add_along),
+    "add_along": Kernel(_add_along, scratch=_places_of(0)),
     # random
     "random_bits": Kernel(
         lambda s: [f"{s.use('random_bits')}({_draw(s)}, {s.out}, {s.scratch[0]})"],

@@ -333,10 +333,10 @@ class OutOfRange(IndexError):
 
 def check(index: Any, count: int, operation: int, place: str) -> None:
     """Negative numbers are no indices here: nothing wraps around."""
-    if np.size(index):
+    # As an unsigned number an index below 0 is beyond every count: one pass sees both ends.
+    if np.size(index) and np.maximum.reduce(np.asarray(index).view(np.uint64), None) >= count:
         low, high = np.min(index), np.max(index)
-        if low < 0 or high >= count:
-            raise OutOfRange(int(low if low < 0 else high), count, operation, place)
+        raise OutOfRange(int(low if low < 0 else high), count, operation, place)
 
 
 def pick(x: np.ndarray, index: Any, count: int, operation: int, place: str) -> Any:
@@ -350,6 +350,12 @@ def along(index: np.ndarray, axis: int) -> tuple[Any, ...]:
     picks: list[Any] = list(np.ogrid[tuple(map(slice, index.shape))])
     picks[axis] = index
     return tuple(picks)
+
+
+def row_starts(index: np.ndarray, length: int) -> np.ndarray:
+    """Where each row of `length` elements begins, to add to indices along the last axis."""
+    rows = math.prod(index.shape[:-1])
+    return np.arange(rows).reshape(*index.shape[:-1], 1) * length
 
 
 def add_at(

@@ -66,6 +66,7 @@ class Writer:
         self._shapes: dict[tuple[Extent, ...], str] = {}
         self._extents: dict[Extent, str] = {}
         self._types: dict[Any, str] = {}
+        self._checked: set[tuple[int, Extent]] = set()  # indices that are fed, and counts
         self._place: tuple[Any, ...] = ()
         self._loop: Loop | None = None  # whose steps are being written
         self._lengths: dict[int, str] = {}  # by a loop's first step: how long its blocks are
@@ -351,6 +352,15 @@ class Writer:
 
     def contiguous(self, index: int) -> bool:
         return self._values[index].contiguous
+
+    def checked(self, index: int, count: Extent) -> bool:
+        root = self._values[index].root
+        if root is None or root.kind != "feed":
+            return False
+        key = (id(root), count)
+        done = key in self._checked
+        self._checked.add(key)
+        return done
 
     def order(self, index: int) -> Order | None:
         value = self._value if index < 0 else self._values[index]
