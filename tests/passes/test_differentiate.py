@@ -61,7 +61,7 @@ def torch_gradients(feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {f"gradient.{n}": np.asarray(leaf.grad) for n, leaf in leaves.items()}
 
 
-def gradients(graph: Graph, names: list[str]) -> Graph:
+def gradients(graph: Graph, names: Sequence[str]) -> Graph:
     return verify(differentiate(graph, [(graph.outputs[0].name, names)]))
 
 
@@ -100,6 +100,29 @@ def test_a_body_is_differentiated_once_for_equal_needs():
     made = gradients(scalar_graph(total(y), *weights), [f"w{at}" for at in range(6)])
     assert [each.name for each in bodies(made)].count("sigmoid.vjp") == 1
     assert ops_in(made).count("call") == 10
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_each_need_of_a_body_has_a_derivative_of_its_own(turned):
+    """One body, of which each call gives a gradient to other inputs and through other results."""
+    x, w, b = parameter("x", 3, 4), parameter("w", 4, 4), parameter("b", 4)
+    known = [constant(0.5, "float", each.shape) for each in (x, w, b)]
+    half = body("half", lambda a, c: (emit("sin", a) * c, emit("cos", c) * a), MATRIX, MATRIX)
+    one, other = call(half, (x, emit("tanh", x)))
+    alone, _ = call(half, (known[0], x))
+    calls = [
+        applied(LINEAR, known[0], w, known[2]),
+        applied(LINEAR, x, w, b),
+        applied(LINEAR, known[0], known[1], b),
+        call(half, (x, known[0]))[1],
+        one * 2.0 - other,
+        alone,
+    ]
+    y = x * 0.0
+    for each in reversed(calls) if turned else calls:
+        y = y + each * each
+    graph = scalar_graph(total(y), x, w, b)
+    assert_gradient(graph, random_feeds(graph), what="needs", differentiate=gradients, evaluate=run)
 
 
 def test_an_input_that_needs_none_gets_none():

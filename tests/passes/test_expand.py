@@ -28,9 +28,17 @@ from specc.ir.verify import verify
 from specc.passes import expand
 from tests.evaluate import run
 from tests.passes.graphs import body, ops_in, parameter, random_feeds, scalar_graph, total
+from tests.samples import Case, cases, computing
 
 SCALAR = Type("float")
 WAVE = body("wave", lambda a: emit("sin", a) * 2.0, SCALAR)
+
+
+PAIRS = [
+    case for case in cases(computing(), ["float64"])
+    if case.op.elementwise and len({(x.dtype, x.shape) for x in case.inputs()}) == 1
+    and len(case.inputs()) == 2
+]  # fmt: skip
 
 
 def named(name: str, node: Node) -> Node:
@@ -76,6 +84,19 @@ def test_what_only_looks_equal_stays_apart():
         y = y * each
     flat = expand(scalar_graph(y, x))
     assert ops_in(flat).count("constant") == 4
+
+
+@pytest.mark.parametrize("case", PAIRS, ids=str)
+def test_what_is_merged_with_its_operands_swapped_gives_the_same_bits(case: Case):
+    graph = case.graph()
+    (y,) = graph.results
+    a, b = y.inputs
+    swapped = emit(y.op.name, b, a, **y.attributes)
+    flat = expand(Graph("both", graph.inputs, (*graph.outputs, Output("z", "result", swapped))))
+    first, second = case.inputs()
+    for name, feeds in (("y", (first, second)), ("z", (second, first))):
+        alone = run(graph, {"a": feeds[0], "b": feeds[1]})
+        np.testing.assert_array_equal(run(flat, case.feeds())[name], alone["y"])
 
 
 def test_inputs_are_never_merged():

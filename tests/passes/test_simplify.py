@@ -68,6 +68,7 @@ def pad(node: Node, low: tuple[int, ...], high: tuple[int, ...], value: float = 
 
 TRUE, FALSE = constant(True, "bool", (3, 4)), constant(False, "bool", (3, 4))
 BROADCAST_S = broadcast(S, 3, 4)
+ROOT = emit("sqrt", cast(X, "float64"))
 IDENTITY = body("identity", lambda a: a, X.type)
 SWAP = body("swap", lambda a, b: (b, a), X.type, X.type)
 
@@ -99,6 +100,9 @@ CASES: dict[str, tuple[Callable[[], Node], Callable[[], Node]]] = {
     "x ^ 1": (lambda: emit("power", X, f(1.0)), lambda: X),
     "x ^ 0": (lambda: emit("power", X, f(0.0)), lambda: f(1.0)),
     "max(x, x)": (lambda: emit("maximum", X, X), lambda: X),
+    "which zero is larger is a choice": (lambda: emit("maximum", f(-0.0), f(0.0)),
+                                         lambda: broadcast(emit("maximum", constant(-0.0, "float"),
+                                                                constant(0.0, "float")), 3, 4)),
     "p and p": (lambda: emit("and", P, P), lambda: P),
     "p and true": (lambda: emit("and", P, TRUE), lambda: P),
     "false and p": (lambda: emit("and", FALSE, P), lambda: FALSE),
@@ -114,6 +118,8 @@ CASES: dict[str, tuple[Callable[[], Node], Callable[[], Node]]] = {
     "cast to its own": (lambda: cast(X, "float"), lambda: X),
     "there and back": (lambda: cast(cast(X, "float64"), "float"), lambda: X),
     "bool to int to float": (lambda: cast(cast(P, "int"), "float"), lambda: cast(P, "float")),
+    "exact to float to exact may lose": (lambda: cast(cast(ROOT, "float"), "float64"),
+                                         lambda: cast(cast(ROOT, "float"), "float64")),
     "int to float to int may lose": (lambda: cast(cast(K, "float"), "int"),
                                      lambda: cast(cast(K, "float"), "int")),
     "cast of a number": (lambda: cast(constant(2, "int", (3, 4)), "float"), lambda: f(2.0)),
@@ -123,6 +129,8 @@ CASES: dict[str, tuple[Callable[[], Node], Callable[[], Node]]] = {
     "reshape of reshape": (lambda: reshape(reshape(X, 2, 6), 12), lambda: reshape(X, 12)),
     "reshape there and back": (lambda: reshape(reshape(X, 12), 3, 4), lambda: X),
     "permute of permute": (lambda: permute(permute(X, 1, 0), 1, 0), lambda: X),
+    "turns don't commute": (lambda: permute(permute(reshape(X, 3, 2, 2), 1, 2, 0), 1, 0, 2),
+                            lambda: permute(reshape(X, 3, 2, 2), 2, 1, 0)),
     "permute to its own": (lambda: permute(X, 0, 1), lambda: X),
     "broadcast of broadcast": (lambda: broadcast(broadcast(V, 3, 4), 2, 3, 4),
                                lambda: broadcast(V, 2, 3, 4)),

@@ -417,6 +417,11 @@ def test_initial_values_and_draws_have_purposes_of_their_own() -> None:
         "input x: float[batch, time], w: float[one]\noutput x + w",
         "input x: float[batch, 3], y: float[3, batch]\noutput x + y",
         "input x: float[batch, 3], y: float[batch]\noutput x + y",
+        # What a signature says of its arguments holds for lengths that are not known yet.
+        "input x: float[batch, time], w: float[2, other]\noutput linear(x, w)",
+        "input x: float[batch, time], w: float[2, 3]\noutput linear(x, w)",
+        "input x: float[batch, time], y: float[batch, other]\noutput mse(x, y)",
+        "input x: float[batch, time], y: float[other, time]\noutput mse(x, y)",
     ],
 )
 def test_axes_that_do_not_agree(body: str) -> None:

@@ -42,6 +42,8 @@ RECORDS: tuple[Record, ...] = (
     one("max_pool2d", "max_pool2d(x, 2)", IMAGES, lambda x: F.max_pool2d(x, 2)),
     one("max_pool2d", "max_pool2d(x, 3, stride = [2, 1], padding = 1)", IMAGES,
         lambda x: F.max_pool2d(x, 3, (2, 1), 1)),
+    one("max_pool2d", "max_pool2d(x, 3, padding = 1)", {"x": "float 2 4 7 6 in -3 -1"},
+        lambda x: F.max_pool2d(x, 3, padding=1)),
     one("max_pool2d", "max_pool2d(x, [2, 3], stride = 1)", {},
         lambda x: F.max_pool2d(x, (2, 3), 1), twice=False,
         fixed={"x": [[[[0.0, 1.0, 1.0, 1.0], [1.0, 0.0, 1.0, 1.0], [1.0, 1.0, 1.0, 0.0]]]]}),
