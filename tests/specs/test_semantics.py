@@ -422,6 +422,9 @@ def test_initial_values_and_draws_have_purposes_of_their_own() -> None:
         "input x: float[batch, time], w: float[2, 3]\noutput linear(x, w)",
         "input x: float[batch, time], y: float[batch, other]\noutput mse(x, y)",
         "input x: float[batch, time], y: float[other, time]\noutput mse(x, y)",
+        "function both(x: float[n], y: float[n]) = sum(x) + sum(y)\n"
+        "model M {\n    input x: float[batch], y: float[other]\n    output both(x, y)\n}\n",
+        "input x: float[batch], y: float[other]\nz: float[batch] = y\noutput sum(x) + sum(z)",
     ],
 )
 def test_axes_that_do_not_agree(body: str) -> None:
@@ -463,3 +466,33 @@ def test_what_cannot_be_divided_is_refused_when_it_is_fed() -> None:
     assert run(body, x=np.ones((1, 4)))["y"].shape == (1, 2, 2)
     with pytest.raises(SpecError, match="not divisible by 2"):
         run(body, x=np.ones((1, 3)))
+
+
+def test_an_axis_of_a_signature_divides_what_is_fed() -> None:
+    body = """
+function halves(x: float[batch, 2 * n]) = sum(x) / n
+model M {
+    input x: float[batch, time]
+    y = halves(x)
+    output y
+}
+"""
+    assert run(body, x=np.ones((1, 6)))["y"] == 2
+    with pytest.raises(SpecError, match="divisible by 2"):
+        run(body, x=np.ones((1, 5)))
+
+
+def test_a_comparison_with_nan_is_false() -> None:
+    body = (
+        "input x: float[3]\na = float(x >= 1)\nb = float(x <= 1)\nc = float(x > 1)\noutput a, b, c"
+    )
+    made = run(body, x=[np.nan, 1.0, 2.0])
+    for name, right in {"a": [0, 1, 1], "b": [0, 1, 0], "c": [0, 0, 1]}.items():
+        np.testing.assert_array_equal(made[name], right)
+
+
+def test_an_index_lies_on_its_axis() -> None:
+    body = "input x: float[batch, time]\ny = x[:, 2]\noutput y"
+    np.testing.assert_array_equal(run(body, x=[[1.0, 2.0, 3.0]])["y"], [3])
+    with pytest.raises(SpecError, match="lies outside"):
+        run(body, x=np.ones((1, 2)))
