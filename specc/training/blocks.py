@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from specc.diagnostics import SpecError, did_you_mean, fault
+from specc.diagnostics import did_you_mean, fault
+from specc.ir.figures import watches
 from specc.ir.graph import Graph, Node
 from specc.ir.model import Expect, Model, Train
 from specc.training.columns import Dataset, feeds_of, fitted, load
-from specc.training.expectations import unknown_metric
 from specc.training.learner import Learner
 from specc.training.loop import Material
 from specc.training.packing import elements
-from specc.training.watch import direction, metrics_watched
 
 
 def batch_inputs(*graphs: Graph) -> dict[str, Node]:
@@ -60,30 +59,9 @@ def material_of(train: Train, dataset: Dataset, learner: Learner, evaluated: Gra
     """The columns in the run's precision, after all that can be wrong with them is checked."""
     inputs = batch_inputs(learner.graph, evaluated)
     columns = feeds_of(dataset, inputs, learner.graph, learner.dtype)
-    watched = {clause.metric.partition(".")[0] for clause in metrics_watched(train)} - {"train"}
+    watched = {clause.metric.partition(".")[0] for clause in watches(train)} - {"train"}
     splits = [n for n in dataset.splits if n in watched | {"dev"} and n != "train"]
     return Material(columns, dataset.splits, tuple(splits))
-
-
-def check_watched(train: Train, splits: Collection[str]) -> None:
-    """`stop`, `keep` and `plateau` read what an epoch measures."""
-    known = measured_names(train, [name for name in splits if name != "test"])
-    faults: list[SpecError] = []
-    for clause in metrics_watched(train):
-        if clause.metric not in known:
-            word = type(clause).__name__.lower().replace("patience", "stop")
-            faults.append(unknown_metric(word, clause.metric, known, clause))
-    if faults:
-        raise SpecError([each for error in faults for each in error.diagnostics])
-    for clause in (train.stop, *train.plateaus):
-        if clause is not None:
-            direction(train, clause)
-
-
-def measured_names(train: Train, splits: Collection[str]) -> set[str]:
-    model = train.model
-    names = ["loss", *(each.name for each in model.losses), *(each.name for each in model.metrics)]
-    return {f"{split}.{name}" for split in splits for name in names} | {"train.objective"}
 
 
 def counted(trains: Sequence[Train], models: Mapping[str, Model]) -> dict[str, float]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from specc.diagnostics import SpecError, did_you_mean, fault
-from specc.ir.model import Expect, Keep, Patience, Plateau
+from specc.diagnostics import SpecError
+from specc.ir.figures import faulty_figures
+from specc.ir.model import Expect, Spec
 from specc.training.folder import finite
 
 
@@ -26,27 +27,11 @@ class Verdict:
         return {"claim": self.text, "holds": self.holds, "values": finite(self.values)}
 
 
-def check_names(expects: Sequence[Expect], known: Collection[str]) -> None:
-    """Before the first step: every name that a claim reads will have a value."""
-    faults: list[SpecError] = []
-    for expect in expects:
-        for name in expect.names:
-            if name not in known:
-                faults.append(unknown_metric("expect", name, known, expect))
-    if faults:
-        raise SpecError([each for error in faults for each in error.diagnostics])
-
-
-def unknown_metric(
-    clause: str, name: str, known: Collection[str], at: Expect | Keep | Patience | Plateau
-) -> SpecError:
-    return fault(
-        "R210",
-        f"`{clause}` reads `{name}`, which this run doesn't measure",
-        at.span,
-        expected="one of " + ", ".join(sorted(known)) if known else "a run that trains",
-        help=did_you_mean(name, known),
-    )
+def check_figures(spec: Spec) -> None:
+    """Before the first step: every figure that a clause or a claim reads will have a value."""
+    found = faulty_figures(spec.models, spec.trains, spec.expects)
+    if found:
+        raise SpecError(found)
 
 
 def judge(expects: Sequence[Expect], measured: Mapping[str, float]) -> list[Verdict]:

@@ -105,6 +105,9 @@ class Loop:
         """Steps until the end; the signal that ended it earlier, if one did."""
         total = self._total_steps()
         self.progress.begin(self.train.name, total, self.learner.steps)
+        if self._at_end(total) and not self.position.done:  # none is asked for: nothing to average
+            self.position.done = True
+            self._checkpoint()
         try:
             while not self.position.done:
                 if not self._epoch():
@@ -117,7 +120,7 @@ class Loop:
     def _total_steps(self) -> int:
         if self.train.steps is not None:
             return self.train.steps
-        return (self.train.epochs or 1) * len(self._starts)
+        return (1 if self.train.epochs is None else self.train.epochs) * len(self._starts)
 
     def _epoch(self) -> bool:
         """One epoch from where it stands; False if a signal stopped it."""

@@ -16,7 +16,7 @@ from specc.ir.model import Model, Spec
 from specc.training import folder as run_folder
 from specc.training.blocks import batch_inputs, counted
 from specc.training.columns import fitted
-from specc.training.expectations import check_names, judge
+from specc.training.expectations import check_figures, judge
 from specc.training.files import check_file, write_atomically
 from specc.training.initial import Initials, array_dtype
 from specc.training.progress import Progress
@@ -189,7 +189,7 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 def run_forward(spec: Spec, options: Options, progress: Progress) -> Result:
     """A file without train: outputs for the given inputs, and the claims that need no run."""
     counts = counted(spec.trains, spec.models)
-    check_names(spec.expects, counts)
+    check_figures(spec)
     result = Result(metrics=dict(counts))
     if options.inputs is None and not spec.expects:
         raise fault(

@@ -18,7 +18,7 @@ from specc.training import folder as run_folder
 from specc.training.columns import Dataset
 from specc.training.engines import engine
 from specc.training.evaluate import Evaluator
-from specc.training.expectations import check_names, judge
+from specc.training.expectations import check_figures, judge
 from specc.training.files import contained
 from specc.training.learner import Learner
 from specc.training.loop import Loop, Material
@@ -126,8 +126,8 @@ class Running:
         self.dtype = options.dtype or "float32"
         self.folder: Path | None = None
         self.counts = blocks.counted(spec.trains, spec.models)
+        check_figures(spec)
         self.datasets = self._datasets()
-        self._check_names()
         self.prepared = [self._prepare(train) for train in spec.trains]
         self.weights: dict[
             str, dict[str, np.ndarray]
@@ -140,17 +140,6 @@ class Running:
 
     def _seed(self, train: Train) -> int:
         return train.seed if self.options.seed is None else self.options.seed
-
-    def _check_names(self) -> None:
-        known = set(self.counts)
-        for train in self.spec.trains:
-            splits = self.datasets[train.name].splits
-            blocks.check_watched(train, splits)
-            names = blocks.measured_names(train, splits)
-            known |= {f"{train.name}.{name}" for name in names}
-            if train is self.spec.trains[-1]:
-                known |= names
-        check_names(self.spec.expects, known)
 
     def _prepare(self, train: Train) -> tuple[Learner, Evaluator, Material]:
         seed = self._seed(train)

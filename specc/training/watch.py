@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from specc.diagnostics import fault
-from specc.ir.model import Keep, Model, Patience, Plateau, Train
+from specc.ir.figures import direction
+from specc.ir.model import Plateau, Train
 
 # torch's ReduceLROnPlateau: progress smaller than this part of the best value counts as none.
 THRESHOLD = 1e-4
@@ -82,26 +82,3 @@ def watches_of(train: Train) -> Watches:
     ]
     patience = train.stop.epochs if train.stop else 0
     return Watches(keep, stop, patience, plateaus)
-
-
-def metrics_watched(train: Train) -> list[Keep | Patience | Plateau]:
-    return [each for each in (train.keep, train.stop, *train.plateaus) if each is not None]
-
-
-def direction(train: Train, clause: Patience | Plateau) -> bool:
-    """Whether higher is better: a loss is better low; of another metric `keep` must say it."""
-    name = clause.metric.partition(".")[2]
-    if name in losses_of(train.model):
-        return False
-    if train.keep and train.keep.metric.partition(".")[2] == name:
-        return train.keep.highest
-    raise fault(
-        "R211",
-        f"whether a high or a low `{clause.metric}` is better isn't said",
-        clause.span,
-        help=f"say it: keep highest({clause.metric}), or keep lowest({clause.metric})",
-    )
-
-
-def losses_of(model: Model) -> set[str]:
-    return {"loss", "objective", *(each.name for each in model.losses)}

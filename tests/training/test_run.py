@@ -140,6 +140,18 @@ def test_steps_end_within_an_epoch(tmp_path: Path) -> None:
     assert result.history[1]["train.count"] == 30
 
 
+@pytest.mark.parametrize("length", [{"epochs": 0}, {"epochs": None, "steps": 0}], ids=str)
+def test_no_steps_leave_the_weights_and_are_judged(length: dict[str, Any], tmp_path: Path) -> None:
+    data = models.data(models.arrays(50), folder=str(tmp_path))
+    for watched in ({}, {"keep": Keep("train.loss", False)}, {"stop": Patience("train.loss", 2)}):
+        train = models.train(NET, data, **length, **watched)
+        first = Learner(train, seed=7, dtype="float64").parameters
+        result = run(train, expects=(claim("train.loss > 0", "train.loss", lambda v: v > 0),))
+        np.testing.assert_array_equal(result.parameters["first.weight"], first["first.weight"])
+        assert not result.history
+        assert result.verdicts[0].holds
+
+
 def test_frozen_parameters_stay(tmp_path: Path) -> None:
     data = models.data(models.arrays(50), folder=str(tmp_path))
     train = models.train(NET, data, freeze=("first.*",))

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from specc.diagnostics import SpecError
+from specc.ir.figures import direction
 from specc.ir.graph import Graph
 from specc.ir.model import Keep, Loss, Metric, Model, Patience, Plateau, Train
-from specc.training.watch import Watch, direction, watches_of
+from specc.training.watch import Watch, watches_of
 
 EMPTY = Graph("empty", (), ())
 MODEL = Model("M", EMPTY, EMPTY, (), (), (), (Loss("loss"),), (Metric("accuracy"),), {})
@@ -70,7 +71,7 @@ def test_a_metric_s_direction_is_not_guessed() -> None:
     clause = Patience("dev.accuracy", 3)
     with pytest.raises(SpecError) as error:
         direction(TRAIN, clause)
-    assert error.value.diagnostics[0].code == "R211"
+    assert error.value.diagnostics[0].code == "M028"
     assert direction(replace(TRAIN, keep=Keep("dev.accuracy", True)), clause)
     assert not direction(TRAIN, Patience("dev.loss", 3))
 

@@ -20,6 +20,7 @@ from specc.diagnostics import (
     fault,
     labels,
 )
+from specc.ir.figures import faulty_figures
 from specc.ir.model import Data, Expect, Model, Spec, Train
 from specc.language import syntax
 from specc.language.build import expressions, indexing
@@ -205,7 +206,8 @@ class _File:
                     names.append(name)
                     train = build_train(block)
                     if train is not None:
-                        check_globs(train, self.builder.report)
+                        frozen = block.clauses("freeze")
+                        check_globs(train, frozen[0].span if frozen else None, self.builder.report)
                         trains.append(train)
         for definition in definitions:
             if definition.kind == "model" and definition.name not in self.named:
@@ -223,6 +225,8 @@ class _File:
                 claim = build_expect(self.builder, self.home, each)
                 if claim is not None:
                     expects.append(claim)
+        if len(trains) == sum(each.kind == "train" for each in definitions):
+            self.builder.report.extend(faulty_figures(self.named, trains, expects))
         return Spec(source.path, source.text, self.named, tuple(trains), datas, tuple(expects))
 
     def model(self, item: Item, call: syntax.Call | None) -> Model | None:

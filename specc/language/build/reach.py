@@ -71,10 +71,10 @@ def note_unreached(model: Model, report: Report) -> None:
             )
 
 
-def check_globs(train: Train, report: Report) -> None:
+def check_globs(train: Train, freeze: Span | None, report: Report) -> None:
     """A pattern that names no parameter is a mistake; so is a parameter without an optimizer."""
     names = [variable.name for variable in train.model.parameters]
-    asked: list[tuple[tuple[str, ...], Span | None]] = [(train.freeze, train.span)]
+    asked: list[tuple[tuple[str, ...], Span | None]] = [(train.freeze, freeze or train.span)]
     asked += [(each.on, each.span) for each in (*train.optimizers, *train.penalties)]
     asked += [(each.on, train.model.span) for each in train.model.losses]
     for patterns, span in asked:
