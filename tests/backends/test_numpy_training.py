@@ -16,6 +16,7 @@ from specc.ir.model import Train
 from tests.backends.graphs import feeds_for
 from tests.evaluate import Array
 
+ROOT = Path(__file__).parents[2]
 MLP = """
 model Classifier() {
     input  image: float[batch, 784]
@@ -83,6 +84,28 @@ def test_a_training_step_allocates_no_array() -> None:
     assert peak - began < 65_536, f"a step allocated {peak - began} bytes"
 
 
+@pytest.mark.parametrize("name", ["lenet", "convolutions"])
+def test_a_convolution_s_step_allocates_what_numpy_casts_with(name: str) -> None:
+    """NumPy casts a mask in three buffers of 32 KB; beyond these there is nothing large."""
+    (train,) = language.load(str(ROOT / "benchmarks" / "specs" / f"{name}.nn")).trains
+    program = pipeline.compile(pipeline.training_graph(train))
+    feeds = fed(program, 16)
+    for _ in range(2):
+        program.run(feeds)
+    tracemalloc.start()
+    try:
+        program.run(feeds)
+        began, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        for _ in range(3):
+            program.run(feeds)
+        ended, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert ended - began < 4800
+    assert peak - began < 3 * 32_768 + 32_768, f"a step allocated {peak - began} bytes"
+
+
 def test_the_last_partial_batch_takes_no_memory_of_its_own() -> None:
     (train,) = language.loads(MLP).trains
     objective, _ = programs(train)
@@ -100,7 +123,6 @@ def test_the_source_names_the_spec_s_lines() -> None:
 
 
 RECURRENT = ("textbook_gru",)  # a scan: B001
-ROOT = Path(__file__).parents[2]
 SPECS = [
     path
     for folder in ("specs", "benchmarks/specs")
