@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from specc import passes, pipeline
-from specc.compare.numbers import FORWARD, GRADIENT, SPREADS, relative
+from specc.compare.numbers import FORWARD, GRADIENT, SPREADS, TRAINED, relative
 from specc.compare.parties import Party, feeds_of
-from specc.compare.subject import Subject, nudged
+from specc.compare.subject import Subject, moved, nudged
+from specc.diagnostics import Span
 from specc.ir import Graph, Node, Output, emit
 from specc.passes.observe import Observed, Site, isolate, observe
 from specc.training.initial import array_dtype
@@ -153,14 +154,18 @@ def _point(
     stage: str, number: int, site: Site, accumulated: float, local: float, spread: float,
     tolerance: float,
 ) -> Point:  # fmt: skip
-    span = site.span
-    line = ""
-    if span is not None:
-        line = span.source.line(span.source.position(span.start)[0]).strip()
+    span, line = site.span, _line(site.span)
     return Point(
         stage, site.scope, site.name, site.application, str(span) if span else "", line,
         accumulated, local, spread, tolerance, site.before,
     )  # fmt: skip
+
+
+def _line(span: Span | None) -> str:
+    """The spec's line there."""
+    if span is None:
+        return ""
+    return span.source.line(span.source.position(span.start)[0]).strip()
 
 
 def search(
@@ -184,7 +189,28 @@ def search(
         for point in gradient_points(graphs[-1][1], subject, reference, other, dtype):
             if point.is_wrong:
                 return point, seen
+    if kinds & {"trained", "trained state"}:
+        point = update_point(subject, reference, other, dtype)
+        if point.is_wrong:
+            return point, seen
     return None, seen
+
+
+def update_point(subject: Subject, reference: Party, other: Party, dtype: str) -> Point:
+    """The first step's update of the parameter that it differs most in, from equal gradients."""
+    one = replace(subject, steps=1, batches=subject.batches[:1])
+    right, found = reference.train(one).values, other.train(one).values
+    shifted = reference.train(moved(one, dtype, 0)).values
+    apart = {value: _apart(found[value], right[value]) for value in right}
+    worst = max(apart, key=lambda value: apart[value])
+    optimizers = subject.train.optimizers
+    named = [each for each in optimizers if each.on and passes.matches(worst[1], each.on)]
+    optimizer = (named or [each for each in optimizers if not each.on])[0]
+    line = _line(optimizer.span)
+    return Point(
+        "update", worst[1], optimizer.name, 1, str(optimizer.span or ""), line, apart[worst],
+        apart[worst], _apart(shifted[worst], right[worst]), TRAINED[dtype],
+    )  # fmt: skip
 
 
 def growth(points: list[Point]) -> list[tuple[str, float]]:

@@ -88,7 +88,8 @@ def observe(graph: Graph) -> Observed:
 def isolate(observed: Observed) -> Graph:
     """Every site by itself: results "site.<n>.<k>", inputs "value.<n>" for what it reads.
 
-    The graph's own inputs stay: they tell the lengths of axes, and some are read directly.
+    The graph's own inputs stay: they tell the lengths of axes, and some are read directly. Its
+    requirements held when the values were computed.
     """
     cut: dict[Node, Node] = {}
 
@@ -110,9 +111,7 @@ def isolate(observed: Observed) -> Graph:
             made = [alone]
         outputs += [Output(f"site.{number}.{k}", "observed", each) for k, each in enumerate(made)]
     graph = observed.graph
-    return Graph(
-        graph.name, (*graph.inputs, *cut.values()), tuple(outputs), requires=graph.requires
-    )
+    return Graph(graph.name, (*graph.inputs, *cut.values()), tuple(outputs))
 
 
 def _read(node: Node) -> tuple[Node, ...]:

@@ -85,4 +85,5 @@ def restore(learner: Learner, path: Path) -> dict[str, Any]:
     position: dict[str, Any] = metadata["position"]
     learner.steps = position["step"]
     learner.scale[...] = position["watches"]["scale"]
+    learner.changed()
     return position

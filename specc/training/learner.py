@@ -163,6 +163,9 @@ class Learner:
         for name, values in self.averages.items():
             np.copyto(values, groups[name])
 
+    def changed(self) -> None:
+        """Its arrays were written from outside: the next step begins from what they hold."""
+
     def weights(self) -> Arrays:
         """What evaluation uses and files keep: averages where an optimizer has them, and states."""
         averaged = self._members(self.averages, lambda group: f"average.{group.name}")

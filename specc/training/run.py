@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from specc import pipeline
-from specc.diagnostics import SpecError, did_you_mean, fault
+from specc.diagnostics import SpecError, did_you_mean, fault, labels
 from specc.ir.model import Spec, Train
 from specc.training import blocks
 from specc.training import folder as run_folder
@@ -146,6 +146,8 @@ class Running:
         learner, evaluator = engine(
             train, self.options.backend, seed=seed, dtype=self.dtype, how=self.options.how
         )
+        if not self.options.resume:
+            self._from_file(train, learner)  # before the first step: no block's work is lost to it
         dataset = self.datasets[train.name]
         return learner, evaluator, blocks.material_of(train, dataset, learner, evaluator.measured)
 
@@ -250,14 +252,11 @@ class Running:
         if train is self.spec.trains[0] and self.options.weights is not None:
             path = Path(self.options.weights)
             start_from(learner, read_tensors(path)[0], f"`{path}`")
+        self._from_file(train, learner)
         origin = train.origin
-        if origin is None:
+        if origin is None or origin.is_file:
             return
-        if origin.is_file:
-            folder = str(Path(self.spec.path).parent)
-            path = contained(folder, origin.source, origin.span)
-            start_from(learner, read_tensors(path)[0], f"`{path}`", origin.on)
-        elif origin.source in self.weights:
+        if origin.source in self.weights:
             given = self.weights[origin.source]
             start_from(learner, given, f"the block `{origin.source}`", origin.on)
         else:
@@ -267,6 +266,17 @@ class Running:
                 origin.span,
                 help=did_you_mean(origin.source, self.weights),
             )
+
+    def _from_file(self, train: Train, learner: Learner) -> None:
+        origin = train.origin
+        if origin is None or not origin.is_file:
+            return
+        path = contained(str(Path(self.spec.path).parent), origin.source, origin.span)
+        try:
+            start_from(learner, read_tensors(path)[0], f"`{path}`", origin.on)
+        except SpecError as error:
+            at = labels(origin.span)
+            raise SpecError([replace(each, labels=at) for each in error.diagnostics]) from None
 
     def _kept(self, loop: Loop) -> dict[str, np.ndarray]:
         """Copies of the kept weights, or of the last."""
@@ -306,6 +316,7 @@ def start_from(learner: Learner, given: Arrays, where: str, on: tuple[str, ...] 
     states = {name: values for name, values in learner.states.items() if name in given}
     assign({**learner.parameters, **states}, given, where, on)
     learner.begin_averages()
+    learner.changed()
 
 
 def load_into(learner: Learner, weights: Mapping[str, np.ndarray] | str | Path) -> None:
@@ -318,3 +329,4 @@ def load_into(learner: Learner, weights: Mapping[str, np.ndarray] | str | Path) 
     own = {**learner.parameters, **learner.states}
     assign({n: v for n, v in own.items() if n in given} or own, given, where)
     learner.begin_averages()
+    learner.changed()

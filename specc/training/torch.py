@@ -119,8 +119,7 @@ class TorchLearner(Learner):
 
     def _make_optimizers(self) -> None:
         """torch's optimizers where each group has one; else the spec's own update."""
-        held = {**self.parameters, **self.states}
-        self.trainer.bind({n: v for n, v in held.items() if n in self.trainer.tensor_of})
+        self.changed()
         self._rates: list[Callable[[float], float]] = []
         self._stepped: list[Any] = []
         self._own: Any = None
@@ -221,6 +220,11 @@ class TorchLearner(Learner):
 
         feeds = {**self._feeds, **self.metric_states, **streams, **batch}
         return explain(self.train, self.graph, self.dtype, feeds, self._when())
+
+    def changed(self) -> None:
+        """States lie in the module's own buffers; on a device parameters do too."""
+        held = {**self.parameters, **self.states}
+        self.trainer.bind({n: v for n, v in held.items() if n in self.trainer.tensor_of})
 
     def _restore_states(self) -> None:
         self.trainer.bind({n: v for n, v in self.states.items() if n in self.trainer.tensor_of})

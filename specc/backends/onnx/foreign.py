@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from specc.backends.onnx.program import REFUSALS
 from specc.diagnostics import fault
+
+WRONG = (*REFUSALS, native.InvalidProtobuf, native.InvalidGraph, native.NotImplemented)
 
 
 def opened(path: Path) -> ort.InferenceSession:
@@ -20,7 +23,7 @@ def opened(path: Path) -> ort.InferenceSession:
     options.log_severity_level = 3
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except (*REFUSALS, RuntimeError) as error:
+    except WRONG as error:
         words = " ".join(str(error).split())
         raise fault(
             "R203", f"`{path}` is no ONNX model that onnxruntime runs", found=words[:300]

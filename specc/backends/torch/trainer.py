@@ -72,7 +72,7 @@ class Trainer:
                 own.data = tensor
             else:
                 with self._torch.no_grad():
-                    own.copy_(tensor)
+                    (own if own.requires_grad else self.state(name)).copy_(tensor)
 
     def tensor(self, array: Array) -> Any:
         """A tensor over an array, or on a device a copy of it."""

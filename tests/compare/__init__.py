@@ -1,0 +1,1 @@
+"""Comparing: parties with faults planted in them, rules on numbers given by hand, the reports."""
