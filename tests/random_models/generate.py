@@ -152,8 +152,8 @@ class Maker:
             if given and value.shape[0] == BATCH:
                 return random.choice(("cross_entropy", "hinge")) + f"({name}, i)"
         kinds = (
-            "mean({x}^2)", "mean(tanh({x}))", "mse({x}, 0.3 * {x} + 1)", "huber({x}, {x} * 0)",
-            "mean(log1p({x}^2))", "mae({x}, detach(cos({x})))", "sum(sin({x})) / 7",
+            "mean({x}^2)", "mean(tanh({x} + 1))", "mse({x}, 0.3 * {x} + 1)", "huber({x}, {x} * 0)",
+            "mean(log1p({x}^2))", "mae({x}, detach(cos({x})))", "sum(sin({x} + 1)) / 7",
             "binary_cross_entropy_with_logits({x}, detach(sigmoid(2 * {x})))",
         )  # fmt: skip
         return random.choice(kinds).format(x=name)
