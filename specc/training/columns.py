@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from specc import pipeline
-from specc.diagnostics import Span, SpecError, did_you_mean, fault
+from specc.diagnostics import Diagnostic, Span, SpecError, did_you_mean, fault
 from specc.ir.graph import Graph, Node
 from specc.ir.model import Data
 from specc.ir.size import axis
@@ -36,8 +36,11 @@ def load(block: Data, seed: int, needed: set[str]) -> Dataset:
     """Reads the source and computes what the block makes of it, and the `needed` columns."""
     table = read_table(block)
     types = {"row": Type("int", (axis("row"),)), **table.types}
-    splits_graph = block.splits(types)
-    made_graph = block.columns(types)
+    try:
+        splits_graph = block.splits(types)
+        made_graph = block.columns(types)
+    except SpecError as error:
+        raise SpecError([_of_columns(each, table) for each in error.diagnostics]) from None
     direct = {name for name in needed if name not in block.column_names and name in types}
     used = direct | _column_names(splits_graph) | _column_names(made_graph)
     source = _read(block, table, used)
@@ -47,6 +50,20 @@ def load(block: Data, seed: int, needed: set[str]) -> Dataset:
     columns = {name: source[name] for name in direct} | made
     names = (*block.column_names, *types)
     return Dataset(block, columns, splits, names, table.unusable)
+
+
+def _of_columns(told: Diagnostic, table: Table) -> Diagnostic:
+    """A name that means nothing is told what the source holds under it, or at all."""
+    if told.code not in ("N001", "N004") or not told.labels:
+        return told
+    name = told.labels[0].span.text.removeprefix("train.")
+    if name in table.unusable:
+        why = table.unusable[name]
+        return replace(told, message=f"`{name}` can't be computed with", found=why, help="")
+    return replace(
+        told,
+        expected="a column: " + ", ".join(dict.fromkeys([*table.types, *table.unusable, "row"])),
+    )
 
 
 def _column_names(graph: Graph) -> set[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from specc.diagnostics import SpecError
+from specc.diagnostics import SpecError, fault
 from specc.ir.model import Train
 from specc.training import folder as run_folder
 from specc.training.averages import Averages
@@ -94,10 +94,17 @@ class Loop:
 
     # ── from start to end ────────────────────────────────────────────────────────────────────────
     def resume(self, checkpoint: Path) -> None:
-        saved = restore(self.learner, checkpoint)
-        self.position = Position(saved["epoch"], saved["batch"], saved["done"], saved["best"])
-        self.watches.restore(saved["watches"])
-        self._averages.restore(saved["averages"])
+        try:
+            saved = restore(self.learner, checkpoint)
+            self.position = Position(
+                int(saved["epoch"]), int(saved["batch"]), saved["done"], saved["best"]
+            )
+            self.watches.restore(saved["watches"])
+            self._averages.restore(saved["averages"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:  # written by no run
+            raise fault(
+                "R203", f"`{checkpoint}` tells no position in a training", found=repr(error)
+            ) from None
         assert self.folder is not None
         self.history = run_folder.restore_metrics(self.folder, self.position.epoch)
 

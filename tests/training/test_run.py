@@ -17,6 +17,7 @@ from specc.diagnostics import SpecError
 from specc.ir.model import Expect, From, Keep, Patience, Plateau
 from specc.training.columns import load
 from specc.training.evaluate import Evaluator
+from specc.training.folder import CHECKPOINT
 from specc.training.learner import Learner
 from specc.training.order import EPOCH, permutation
 from specc.training.progress import Silent
@@ -289,6 +290,17 @@ def test_weights_come_from_a_file_in_the_folder(tmp_path: Path) -> None:
     assert code(error.value) == "I101"
 
 
+def test_a_weight_file_is_read_before_the_first_block_runs(tmp_path: Path) -> None:
+    data = models.data(models.arrays(60), folder=str(tmp_path))
+    first = models.train(NET, data, name="first")
+    later = replace(first, name="later", origin=From("none.safetensors", True))
+    spec = replace(models.spec(first, later), path=str(tmp_path / "net.nn"))
+    with pytest.raises(SpecError) as error:
+        execute(spec, Options(out=tmp_path / "out"))
+    assert code(error.value) == "R203"
+    assert not (tmp_path / "out").exists()
+
+
 # ── claims ───────────────────────────────────────────────────────────────────────────────────────
 def claim(text: str, name: str, holds) -> Expect:
     return Expect(text, (name,), lambda measured: holds(measured[name]))
@@ -440,3 +452,17 @@ def test_a_signal_stops_between_steps(tmp_path: Path) -> None:
     assert result.status == 143
     assert read_tensors(out / "checkpoint.safetensors")[1]["position"]["step"] == 5
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize("spoilt", ["epoch", "watches", "averages"])
+def test_a_checkpoint_that_no_run_wrote_is_refused(spoilt: str, tmp_path: Path) -> None:
+    data = models.data(models.arrays(60), folder=str(tmp_path))
+    spec = models.spec(models.train(NET, data))
+    out = tmp_path / "out"
+    execute(spec, Options(out=out))
+    tensors, metadata = read_tensors(out / CHECKPOINT)
+    metadata["position"][spoilt] = None
+    write_tensors(out / CHECKPOINT, tensors, metadata)
+    with pytest.raises(SpecError) as error:
+        execute(spec, Options(out=out, resume=True), folder=out)
+    assert code(error.value) == "R203"

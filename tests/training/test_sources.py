@@ -11,8 +11,10 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from specc import language
 from specc.diagnostics import SpecError
 from specc.ir.model import Data
+from specc.training import columns
 from specc.training.sources import BUNDLED, Table, bundled, read_table
 
 
@@ -256,3 +258,24 @@ def test_text_can_t_be_run_yet(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as error:
         read_table(block("text", "t.txt", tmp_path))
     assert code_of(error) == "D013"
+
+
+def test_a_column_s_fault_says_what_the_source_holds(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,word\n1,hot\n2,cold\n")
+    (tmp_path / "t.nn").write_text(
+        """
+data D {
+    source csv("t.csv")
+    x = a * word
+    z = a - mean(train.word)
+    y = aa
+}
+"""
+    )
+    (block,) = language.load(str(tmp_path / "t.nn")).datas.values()
+    with pytest.raises(SpecError) as error:
+        columns.load(block, 0, {"x"})
+    text, fitted, near = error.value.diagnostics
+    assert text.found == fitted.found == 'it holds text: "hot" in line 2'
+    assert near.expected == "a column: a, word, row"
+    assert near.help == "did you mean `a`?"
