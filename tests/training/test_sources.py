@@ -268,7 +268,7 @@ data D {
     source csv("t.csv")
     x = a * word
     z = a - mean(train.word)
-    y = aa
+    y = wrd
 }
 """
     )
@@ -278,4 +278,4 @@ data D {
     text, fitted, near = error.value.diagnostics
     assert text.found == fitted.found == 'it holds text: "hot" in line 2'
     assert near.expected == "a column: a, word, row"
-    assert near.help == "did you mean `a`?"
+    assert near.help == "did you mean `word`?"
