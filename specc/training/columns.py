@@ -60,10 +60,9 @@ def _of_columns(told: Diagnostic, table: Table) -> Diagnostic:
     if name in table.unusable:
         why = table.unusable[name]
         return replace(told, message=f"`{name}` can't be computed with", found=why, help="")
-    return replace(
-        told,
-        expected="a column: " + ", ".join(dict.fromkeys([*table.types, *table.unusable, "row"])),
-    )
+    held = dict.fromkeys([*table.types, *table.unusable, "row"])
+    near = did_you_mean(name, held) or told.help
+    return replace(told, expected="a column: " + ", ".join(held), help=near)
 
 
 def _column_names(graph: Graph) -> set[str]:
