@@ -92,6 +92,57 @@ def test_an_optimizer_counts_from_1() -> None:
     assert found == pytest.approx((2 - 0.6 * 3, -1 - 0.6 * 4), rel=1e-14)
 
 
+def test_a_scheduled_number_of_an_optimizer_counts_from_0() -> None:
+    assert after("optimizer sgd(lr = warmup(4))") == (2 - 3 / 4, -1 - 4 / 4)
+    assert after("optimizer sgd(lr = warmup(4))", steps=2) == (2 - 9 / 4, -1 - 12 / 4)
+
+
+UNIT = """
+optimizer unit(lr: float) {
+    theta' = theta - lr * grad / sqrt(sum(grad * grad))
+}
+"""
+SIZED = """
+optimizer sized(lr: float) {
+    theta' = theta - lr * grad / size(theta)
+}
+"""
+MATRICES = """
+optimizer matrices(lr: float) {
+    input theta: float[rows, columns]
+    theta' = theta - lr * grad
+}
+"""
+VECTORS = """
+model M {
+    input x: float[batch]
+    param a: float[1, 4] = constant(2)
+    param b: float[2] = constant(-1)
+    y = x + 3 * sum(a) + 4 * sum(b)
+    output y
+    loss mean(y)
+}
+"""
+
+
+def test_an_optimizer_that_looks_at_a_whole_parameter_sees_each_alone() -> None:
+    assert after("optimizer unit(lr = 1)", model=UNIT + MODEL) == (2 - 1, -1 - 1)
+    assert after("optimizer sized(lr = 1)", model=SIZED + MODEL) == (2 - 3, -1 - 4)
+    for text, steps in ((UNIT, (1 / 2, 1 / math.sqrt(2))), (SIZED, (3 / 4, 4 / 2))):
+        made = trainer(f"optimizer {text.split()[1].split('(')[0]}(lr = 1)", text + VECTORS)
+        made.step(x=X)
+        np.testing.assert_allclose(made.parameters["a"], np.full((1, 4), 2 - steps[0]))
+        np.testing.assert_allclose(made.parameters["b"], np.full(2, -1 - steps[1]))
+
+
+def test_an_optimizer_may_ask_for_the_axes_of_its_parameters() -> None:
+    said = 'optimizer matrices(lr = 1) on "a"\noptimizer sgd(lr = 1)'
+    made = trainer(said, MATRICES + VECTORS)
+    made.step(x=X)
+    np.testing.assert_array_equal(made.parameters["a"], np.full((1, 4), 2 - 3))
+    np.testing.assert_array_equal(made.parameters["b"], np.full(2, -1 - 4))
+
+
 def test_an_optimizers_state_is_its_parameters_own() -> None:
     made = trainer("optimizer sgd(lr = 1, momentum = 0.5)")
     made.step(x=X)
