@@ -1,6 +1,6 @@
 """Tests of the tests: plants the faults of tests/mutants.toml, one at a time, and sees who notices.
 
-`make mutate`, or `python -m tests.mutate [-k WORD] [-v]`. Works on a copy in a temporary folder;
+`make mutate`, or `python -m tests.mutate [-k PATTERN] [-v]`. Works on a copy in a temporary folder;
 the exit status is 1 if the share that was caught is below the target.
 """
 
@@ -173,7 +173,7 @@ def check_passing(place: Place, faults: list[Fault], copy: Path) -> None:
 # ── all of them ──────────────────────────────────────────────────────────────────────────────────
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("-k", metavar="WORD", default="", help="only faults with WORD in their row")
+    parser.add_argument("-k", metavar="PATTERN", default="", help="only where this is found")
     parser.add_argument("--near", action="store_true", help="leave out the wider tests")
     parser.add_argument("-v", action="store_true", help="say of each fault who noticed it")
     asked = parser.parse_args()
@@ -204,7 +204,7 @@ def run(copy: Path, word: str, near: bool, verbose: bool) -> tuple[list[Outcome]
         return made
 
     for place in places():
-        faults = [each for each in place.faults if word in f"{place.file} {each.what}"]
+        faults = [each for each in place.faults if re.search(word, f"{place.file}: {each.what}")]
         if not faults:
             continue
         try:

@@ -218,6 +218,7 @@ def _remainder_vjp(g: Node, y: Node, a: Node, b: Node) -> tuple[Node, Node]:
 
 TIES = ((1.0, 2.0, -1.0, 5.0), (1.0, 3.0, -2.0, 5.0))
 DIVISORS = Sample(((7, -7, 7, -7, 6, -6), (3, 3, -3, -3, 3, 3)))
+SIGNS = Sample(((7.5, -7.5, 7.5, -7.5), (2.0, 2.0, -2.0, -2.0)))
 TIES_MAX = Sample(TIES, gradients=((0.5, 0.0, 1.0, 0.5), (0.5, 1.0, 0.0, 0.5)))
 TIES_MIN = Sample(TIES, gradients=((0.5, 1.0, 0.0, 0.5), (0.5, 0.0, 1.0, 0.5)))
 COMPARED = (Sample(((1, 2, 3), (3, 2, 1))), Sample(TIES, gradients=(None, None)))
@@ -235,11 +236,11 @@ divide = binary(
 )
 floor_divide = binary(
     "floor_divide", "⌊a / b⌋.", "np.floor_divide(a, b)", zero_gradient, dtypes=NUMBERS,
-    within=("0.2 0.8", "0.9 2"), samples=(DIVISORS,),
+    within=("0.2 0.8", "0.9 2"), samples=(DIVISORS, SIGNS),
 )  # fmt: skip
 remainder = binary(
     "remainder", "a - b·⌊a / b⌋; it has the sign of b.", "np.remainder(a, b)", _remainder_vjp,
-    dtypes=NUMBERS, within=("2.1 2.9", "0.8 1"), samples=(DIVISORS,),
+    dtypes=NUMBERS, within=("2.1 2.9", "0.8 1"), samples=(DIVISORS, SIGNS),
 )  # fmt: skip
 power = binary(
     "power", "a to the power b; 0^0 is 1.", "np.power(a, b)", _power_vjp,

@@ -9,6 +9,7 @@ from specc import pipeline
 from specc.backends import torch as backend
 from specc.backends.torch.autograd import Gradients
 from specc.backends.torch.primitives import host_rows, rows
+from specc.ir import zero_gradient
 from specc.ops import registry
 from tests.check import assert_close, assert_meaning, gradient_graph, weighted
 from tests.samples import Case, cases, computing
@@ -51,6 +52,24 @@ def test_autograd_agrees_with_the_rule(case: Case) -> None:
     made = Gradients(graph, "float64", "total", names)(case.feeds())
     for name in names:
         assert_close(made[f"gradient.{name}"], right[name], what=f"{case}: {name}", times=10)
+
+
+BY_HAND = [
+    case for case in cases(computing(), ["float64"])
+    if case.sample.gradients and case.graph().results[0].dtype == "float"
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BY_HAND, ids=str)
+def test_the_gradient_at_a_kink_is_the_one_said(case: Case) -> None:
+    graph = weighted(case.graph(), None)
+    names = [n.attributes["name"] for n in graph.inputs if n.dtype == "float"]
+    made = Gradients(graph, "float64", "total", names)(case.feeds())
+    for name, said in zip("abc", case.sample.gradients, strict=False):
+        if said is None and case.op.vjp is zero_gradient:
+            said = np.zeros(case.feeds()[name].shape)
+        if said is not None:
+            assert_close(made[f"gradient.{name}"], np.array(said), what=f"{case}: {name}")
 
 
 def test_every_primitive_has_a_row() -> None:

@@ -33,6 +33,12 @@ RECORDS: tuple[Record, ...] = (
     one("conv2d", "conv2d(x, w, stride = 2, padding = [1, 0], dilation = [2, 1], groups = 2)",
         {**IMAGES, "w": "float 6 2 3 2"},
         lambda x, w: F.conv2d(x, w, None, 2, (1, 0), (2, 1), 2)),
+    # What a stride leaves over at the end is in no window, and has a gradient of 0.
+    one("conv2d", "conv2d(x, w, stride = 4, padding = 1)", {**IMAGES, "w": "float 5 4 3 2"},
+        lambda x, w: F.conv2d(x, w, None, 4, 1)),
+    one("conv2d", "conv2d(x, w, stride = [4, 3], padding = [1, 0], dilation = [2, 1])",
+        {**IMAGES, "w": "float 5 4 3 2"},
+        lambda x, w: F.conv2d(x, w, None, (4, 3), (1, 0), (2, 1))),
     one("Conv2d", "x -> Conv2d(5, 3, padding = 1) as c", IMAGES,
         lambda x, c_weight, c_bias: F.conv2d(x, c_weight, c_bias, padding=1)),
     one("Conv2d", "x -> Conv2d(8, [3, 2], stride = [2, 1], groups = 4, bias = false) as c", IMAGES,
