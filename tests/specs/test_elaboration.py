@@ -222,7 +222,8 @@ model M {
 """
     (metric,) = model_of(body).metrics
     (state,) = metric.states
-    made = run(body, dtype="float32", x=[1.0], **{state.name: 16777216.0})
+    before: dict[str, Any] = {state.name: 16777216.0}
+    made = run(body, dtype="float32", x=[1.0], **before)
     assert made["s"] == 1
 
 

@@ -424,6 +424,8 @@ def test_initial_values_and_draws_have_purposes_of_their_own() -> None:
         "input x: float[batch, time], y: float[other, time]\noutput mse(x, y)",
         "function both(x: float[n], y: float[n]) = sum(x) + sum(y)\n"
         "model M {\n    input x: float[batch], y: float[other]\n    output both(x, y)\n}\n",
+        "function all_of(x: float[...], y: float[...]) = sum(x) + sum(y)\n"
+        "model M {\n    input x: float[batch], y: float[other]\n    output all_of(x, y)\n}\n",
         "input x: float[batch], y: float[other]\nz: float[batch] = y\noutput sum(x) + sum(z)",
     ],
 )
