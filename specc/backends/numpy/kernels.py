@@ -300,7 +300,7 @@ def _patch_room(node: Node) -> Type:
 
 
 def _patch_and_part(node: Node) -> Sequence[Type]:
-    return (_patch_room(node), Type(node.dtype, (node.shape[0], product(node.shape[1:]))))
+    return (_patch_room(node), Type(node.dtype, (product(node.shape[1:]), node.shape[0])))
 
 
 def _pool_windows(s: Site, name: str, order: Order, written: bool = False) -> str:

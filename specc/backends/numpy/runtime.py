@@ -192,10 +192,12 @@ def overlap_add(
 
 
 def places(
-    counts: tuple[int, ...], batch: int, patch: int, work: np.ndarray
+    counts: tuple[int, ...], batch: int, patch: int, filters: int, work: np.ndarray
 ) -> Iterator[tuple[slice, ...]]:
     """Cuts an output's places into pieces whose patches fit into `work` and into the cache."""
-    room = max(1, min(work.size // max(1, patch * batch), COLUMNS // max(1, batch)))
+    unpacked = UNPACKED // max(1, patch * filters)
+    columns = unpacked if COLUMNS // 2 <= unpacked < COLUMNS else COLUMNS
+    room = max(1, min(work.size // max(1, patch * batch), columns // max(1, batch)))
     *outer, row = counts
     if outer and room > row:
         step = room // max(1, row)
@@ -207,17 +209,18 @@ def places(
             yield slice(None), *(slice(at, at + 1) for at in other), slice(start, start + room)
 
 
-COLUMNS = (
-    2048  # of a product: with more, OpenBLAS leaves the cache and runs at a third of its speed
-)
+COLUMNS = 2048  # of a product: with more, OpenBLAS leaves the cache, at a third of its speed
+UNPACKED = 1_000_000  # multiplications up to which OpenBLAS packs nothing: good for narrow matrices
 
 
-def patches(seen: np.ndarray, work: np.ndarray) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
+def patches(
+    seen: np.ndarray, filters: int, work: np.ndarray
+) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
     """The patches [c, sizes ..., places ..., b] a piece at a time: where, and as columns."""
     axes = (seen.ndim - 2) // 2
     counts, batch = seen.shape[1 + axes : -1], seen.shape[-1]
     patch = math.prod(seen.shape[: 1 + axes])
-    for at in places(counts, batch, patch, work):
+    for at in places(counts, batch, patch, filters, work):
         piece = seen[(slice(None),) * axes + at]
         columns = work[: piece.size].reshape(piece.shape)
         np.copyto(columns, piece)
@@ -226,18 +229,19 @@ def patches(seen: np.ndarray, work: np.ndarray) -> Iterator[tuple[tuple[slice, .
 
 def convolve(seen: np.ndarray, filters: np.ndarray, y: np.ndarray, work: np.ndarray) -> None:
     """y[o, places ..., b] = filters[o, :] @ patches, a piece at a time."""
-    for at, columns in patches(seen, work):
+    for at, columns in patches(seen, len(filters), work):
         np.matmul(filters, columns, out=y[at].reshape(len(filters), -1))
 
 
 def convolve_filters(
     seen: np.ndarray, g: np.ndarray, out: np.ndarray, work: np.ndarray, part: np.ndarray
 ) -> None:
-    """out = g[o, :] @ patches', the sum of its pieces."""
+    """out = g[o, :] @ patches', the sum of its pieces; `part` is one of them, turned."""
     out.fill(0)
-    for at, columns in patches(seen, work):
-        np.matmul(g[at].reshape(len(g), -1), columns.T, out=part)
-        np.add(out, part, out=out)
+    for at, columns in patches(seen, len(g), work):
+        # OpenBLAS is a third faster with the longer side of the two on the left.
+        np.matmul(columns, g[at].reshape(len(g), -1).T, out=part)
+        np.add(out, part.T, out=out)
 
 
 def convolve_input(
@@ -252,7 +256,7 @@ def convolve_input(
     """x = filters' @ g, whose columns are patches: each is added where it was read."""
     x.fill(0)
     batch, patch = g.shape[-1], filters.shape[1]
-    for at in places(g.shape[1:-1], batch, patch, work):
+    for at in places(g.shape[1:-1], batch, patch, len(filters), work):
         piece = g[at]
         columns = work[: patch * piece[0].size].reshape(patch, -1)
         np.matmul(filters.T, piece.reshape(len(g), -1), out=columns)
