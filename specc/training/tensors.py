@@ -93,6 +93,13 @@ def assign(target: Arrays, given: Arrays, where: str, on: Collection[str] = ()) 
                 expected=str(array.dtype),
                 found=str(value.dtype),
             )
+        if value.dtype.kind == "f" and np.isnan(value).any():
+            raise fault(
+                "R214",
+                f"`{name}` from {where} is not a number everywhere",
+                found=f"{int(np.isnan(value).sum())} NaN among {value.size} numbers",
+                help="the run that wrote it diverged; take weights from before",
+            )
     for name in wanted:
         np.copyto(target[name], given[name], casting="unsafe")
 

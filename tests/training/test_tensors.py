@@ -110,3 +110,11 @@ def test_a_part_is_taken_by_globs() -> None:
     assert target["enc.a"].all()
     assert target["enc.b.c"].all()
     assert not target["head"].any()
+
+
+def test_weights_that_are_no_numbers_are_refused() -> None:
+    held = {"w": np.ones((2, 2), np.float32)}
+    with pytest.raises(SpecError) as error:
+        assign(held, {"w": np.array([[1, np.nan], [2, 3]], np.float32)}, "`w.safetensors`")
+    assert error.value.diagnostics[0].code == "R214"
+    assert (held["w"] == 1).all(), "nothing is taken from a mapping that is refused"
