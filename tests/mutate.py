@@ -121,6 +121,7 @@ def tests(copy: Path, arguments: list[str], log: Path) -> int | None:
 def _child(copy: Path, arguments: list[str], log: Path) -> int:
     import pytest
 
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(out, 1)
     os.dup2(out, 2)

@@ -45,6 +45,7 @@ def test_every_step_goes_on_as_before(tmp_path: Path, steps: int) -> None:
     Checkpoints(tmp_path).write(written, {"step": steps, "watches": {"scale": 0.25}})
     restore(read, tmp_path / CHECKPOINT)
     assert read.steps == steps
+    assert_equal(read.weights(), written.weights())
     for batch in batches(steps + 3)[steps:]:
         assert read.step(batch) == written.step(batch)
         before, after = held(written), held(read)
@@ -78,6 +79,7 @@ def test_every_backend_goes_on_as_before(tmp_path: Path, backend: str) -> None:
     position = {"step": written.steps, "watches": {"scale": 1.0}}
     Checkpoints(tmp_path).write(written, position)
     restore(read, tmp_path / CHECKPOINT)
+    assert_equal(read.weights(), written.weights())
     for batch in batches(7)[4:]:
         assert read.step(batch) == written.step(batch)
         assert_equal(read.weights(), written.weights())
