@@ -39,7 +39,8 @@ MAY_IMPORT = {
         "backends.onnx", *EVERYWHERE,
     },
     "pipeline": {
-        "collector", "language", "passes", "ir", "ops", "backends", "backends.numpy", "training", *EVERYWHERE,
+        "collector", "language", "passes", "ir", "ops", "backends", "backends.numpy", "training",
+        *EVERYWHERE,
     },
     "api": {
         "pipeline", "language", "training", "passes", "ir", "backends", "backends.numpy",
@@ -56,7 +57,12 @@ MAY_IMPORT = {
 CONFINED = {
     "lark": {"language"},
     "numpy": {
-        "backends", "backends.numpy", "backends.torch", "backends.onnx", "training", "api",
+        "backends",
+        "backends.numpy",
+        "backends.torch",
+        "backends.onnx",
+        "training",
+        "api",
         "compare",
     },
     "rich": {"cli", "training"},

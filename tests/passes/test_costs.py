@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from specc.ir import Graph, Output, Type, call, emit, make_input
+from specc.ir import Extent, Graph, Output, Type, call, emit, make_input
 from specc.ir.graph import Origin, origin
 from specc.ir.size import axis, evaluate
 from specc.passes.costs import flops, layers, totals
@@ -10,7 +10,7 @@ from specc.passes.costs import flops, layers, totals
 BATCH = axis("batch")
 
 
-def dense(rows: object, wide: int, out: int) -> Graph:
+def dense(rows: Extent, wide: int, out: int) -> Graph:
     """x[rows, wide] @ w[wide, out] + b[out]."""
     x = make_input("x", "input", Type("float", (rows, wide)))
     w = make_input("w", "parameter", Type("float", (wide, out)))
@@ -19,7 +19,7 @@ def dense(rows: object, wide: int, out: int) -> Graph:
     return Graph("Dense", (x, w, b), (Output("y", "result", y),))
 
 
-def two_layers(rows: object = BATCH) -> Graph:
+def two_layers(rows: Extent = BATCH) -> Graph:
     """A square dense layer applied twice with one set of weights, then tanh."""
     x = make_input("x", "input", Type("float", (rows, 8)))
     w = make_input("fc.w", "parameter", Type("float", (8, 8)))

@@ -5,12 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnxruntime as ort
-from onnxruntime.capi import onnxruntime_pybind11_state as native
+from onnxruntime.capi.onnxruntime_pybind11_state import (  # pyright: ignore[reportMissingImports]
+    InvalidGraph,
+    InvalidProtobuf,
+)
+from onnxruntime.capi.onnxruntime_pybind11_state import (
+    NotImplemented as NotBuilt,
+)
 
 from specc.backends.onnx.program import REFUSALS
 from specc.diagnostics import fault
 
-WRONG = (*REFUSALS, native.InvalidProtobuf, native.InvalidGraph, native.NotImplemented)
+WRONG = (*REFUSALS, InvalidProtobuf, InvalidGraph, NotBuilt)
 
 
 def opened(path: Path) -> ort.InferenceSession:
