@@ -10,7 +10,13 @@ from specc.limits import DATA_BYTES
 
 
 def write_atomically(path: Path, payload: bytes) -> None:
-    """Writes to a neighbour, syncs, renames, syncs the folder: a kill leaves the old or the new."""
+    """Writes to a neighbour, syncs, renames, syncs the folder: a kill leaves the old or the new.
+
+    A device or a pipe, such as /dev/null, is written into: renaming would put a file in its place.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_bytes(payload)
+        return
     partial = path.with_name(f".{path.name}.partial")
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)

@@ -118,7 +118,8 @@ model M {
     input x: float[batch]
     param a: float[1, 4] = constant(2)
     param b: float[2] = constant(-1)
-    y = x + 3 * sum(a) + 4 * sum(b)
+    param c: float[3] = constant(0)
+    y = x + 3 * sum(a) + 4 * sum(b) + 5 * sum(c)
     output y
     loss mean(y)
 }
@@ -128,11 +129,13 @@ model M {
 def test_an_optimizer_that_looks_at_a_whole_parameter_sees_each_alone() -> None:
     assert after("optimizer unit(lr = 1)", model=UNIT + MODEL) == (2 - 1, -1 - 1)
     assert after("optimizer sized(lr = 1)", model=SIZED + MODEL) == (2 - 3, -1 - 4)
-    for text, steps in ((UNIT, (1 / 2, 1 / math.sqrt(2))), (SIZED, (3 / 4, 4 / 2))):
+    thirds = 1 / math.sqrt(3)
+    for text, steps in ((UNIT, (1 / 2, 1 / math.sqrt(2), thirds)), (SIZED, (3 / 4, 4 / 2, 5 / 3))):
         made = trainer(f"optimizer {text.split()[1].split('(')[0]}(lr = 1)", text + VECTORS)
         made.step(x=X)
         np.testing.assert_allclose(made.parameters["a"], np.full((1, 4), 2 - steps[0]))
         np.testing.assert_allclose(made.parameters["b"], np.full(2, -1 - steps[1]))
+        np.testing.assert_allclose(made.parameters["c"], np.full(3, -steps[2]))
 
 
 def test_an_optimizer_may_ask_for_the_axes_of_its_parameters() -> None:

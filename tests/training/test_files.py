@@ -82,6 +82,16 @@ def test_results_are_not_overwritten(tmp_path: Path) -> None:
     assert error.value.diagnostics[0].code == "R206"
 
 
+def test_a_pipe_is_written_into_and_stays_one(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(path, b"all")
+    assert os.read(reader, 10) == b"all"
+    assert path.is_fifo()
+    os.close(reader)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="folders are locked on POSIX alone")
 def test_one_process_writes_a_run(tmp_path: Path) -> None:
     with held(tmp_path), pytest.raises(SpecError, match="another process"), held(tmp_path):
