@@ -24,7 +24,7 @@ run: .venv/run.stamp  ## train specs/digits.nn (SPEC=... for another)
 	@$(BIN)/python -m specc run $(SPEC)
 
 test: .venv/dev.stamp  ## run every test but the long ones (TESTS=... for some)
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal $(TESTS)
 
 long: .venv/dev.stamp  ## run the tests that take minutes
 	@$(BIN)/python -m pytest -m long $(TESTS)
