@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.steps.systems import SYSTEMS, Absent
-from benchmarks.steps.workloads import WORKLOADS, batches, images, initial_weights
+from benchmarks.steps.workloads import WORKLOADS, batches, initial_weights, questions
 
 FIRST = 3  # losses that are compared before anything is timed
 KEPT = 8  # batches that the steps go through, again and again
@@ -43,14 +43,14 @@ class Child:
     def _train(self, system: str, weights: dict[str, Any]) -> None:
         training = SYSTEMS[system].training(self.workload, weights)
         made = batches(self.workload, KEPT)
-        self.first = lambda: [training.step(*batch) for batch in made[:FIRST]]
-        self.once = _round_of(lambda batch: training.step(*batch), made)
+        self.first = lambda: [training.step(**batch) for batch in made[:FIRST]]
+        self.once = _round_of(lambda batch: training.step(**batch), made)
 
     def _predict(self, system: str, weights: dict[str, Any], batch: int) -> None:
         inference = SYSTEMS[system].inference(self.workload, weights)
-        made = [images(self.workload, batch, seed) for seed in range(2, 2 + KEPT)]
-        self.first = lambda: [float(x) for x in inference.predict(made[0]).reshape(-1)]
-        self.once = _round_of(inference.predict, made)
+        made = [questions(self.workload, batch, seed) for seed in range(2, 2 + KEPT)]
+        self.first = lambda: [float(x) for x in inference.predict(**made[0]).reshape(-1)]
+        self.once = _round_of(lambda batch: inference.predict(**batch), made)
 
     # ── the parent's words ───────────────────────────────────────────────────────────────────────
     def losses(self) -> list[float]:

@@ -22,8 +22,8 @@ class Training:
         _library(backend)
         self.trainer.load(weights)
 
-    def step(self, image: np.ndarray, label: np.ndarray) -> float:
-        return self.trainer.step(image=image, label=label)["loss"]
+    def step(self, **batch: np.ndarray) -> float:
+        return self.trainer.step(**batch)["loss"]
 
 
 class Inference:
@@ -37,8 +37,8 @@ class Inference:
             raise _absence(error) from None
         _library(backend)
 
-    def predict(self, image: np.ndarray) -> np.ndarray:
-        return self.program(image=image)["logits"]
+    def predict(self, **inputs: np.ndarray) -> np.ndarray:
+        return self.program(**inputs)["logits"]
 
 
 def _library(backend: str) -> None:

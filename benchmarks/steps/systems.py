@@ -13,15 +13,11 @@ from benchmarks.steps.workloads import Workload
 
 
 class Training(Protocol):
-    def step(self, image: np.ndarray, label: np.ndarray) -> float:
-        """One update on a batch; the loss before it."""
-        ...
+    step: Callable[..., float]  # one update on a batch by name; the loss before it
 
 
 class Inference(Protocol):
-    def predict(self, image: np.ndarray) -> np.ndarray:
-        """The logits, valid until the next call."""
-        ...
+    predict: Callable[..., np.ndarray]  # the logits for inputs by name, until the next call
 
 
 class Absent(Exception):
@@ -51,7 +47,7 @@ class System:
             raise Absent(f"{error.name} is not installed") from None
 
     def takes(self, workload: Workload, training: bool) -> bool:
-        if self.only_images and len(workload.image) < 3:
+        if self.only_images and len(workload.inputs.get("image", ())) < 3:
             return False
         return training or not self.only_training
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -62,12 +62,51 @@ class Convolutions(nn.Module):
         return self.fc(x.flatten(1))
 
 
+class Words(nn.Module):
+    """PyTorch's example of a language model on words, without dropout; states begin at zero."""
+
+    def __init__(self, words: int, width: int, layers: int) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(words, width)
+        self.lstm = nn.LSTM(width, width, layers, batch_first=True)
+        self.out = nn.Linear(width, words)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.out(self.lstm(self.embed(tokens))[0])
+
+
+class Transformer(nn.Module):
+    """Vaswani et al. 2017 with one table of words and no dropout."""
+
+    causal: torch.Tensor
+    positions: torch.Tensor
+
+    def __init__(self, words: int, width: int, heads: int, inner: int, length: int) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(words, width)
+        self.transformer = nn.Transformer(width, heads, 2, 2, inner, 0.0, batch_first=True)
+        self.out = nn.Linear(width, words)
+        causal = nn.Transformer.generate_square_subsequent_mask(length)
+        angle = torch.arange(length)[:, None] / 10_000 ** (torch.arange(0, width, 2) / width)
+        waves = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
+        self.register_buffer("causal", causal, persistent=False)
+        self.register_buffer("positions", waves, persistent=False)
+
+    def forward(self, source: torch.Tensor, previous: torch.Tensor) -> torch.Tensor:
+        source, previous = (self.embed(each) + self.positions for each in (source, previous))
+        made = self.transformer(source, previous, tgt_mask=self.causal, tgt_is_causal=True)
+        return self.out(made)
+
+
 MODELS: dict[str, Callable[[], nn.Module]] = {
     "mlp": lambda: Perceptron(784, 128, 64),
     "wide": lambda: Perceptron(1024, 1024, 1024),
     "lenet": LeNet,
     "convolutions": Convolutions,
+    "lstm": lambda: Words(5000, 200, 2),
+    "transformer": lambda: Transformer(5000, 256, 4, 1024, 32),
 }
+CLIPPED = {"lstm": 0.25}  # the norm of the gradients
 
 
 def optimizer_of(
@@ -75,6 +114,8 @@ def optimizer_of(
 ) -> torch.optim.Optimizer:
     if workload.name == "mlp":
         return torch.optim.SGD(parameters, lr=0.05, momentum=0.9, fused=fused)
+    if workload.name == "lstm":
+        return torch.optim.SGD(parameters, lr=20, fused=fused)
     return torch.optim.Adam(parameters, lr=1e-3, fused=fused)
 
 
@@ -89,6 +130,12 @@ def _model(workload: Workload, weights: dict[str, np.ndarray], channels_last: bo
     return model
 
 
+def _tensors(inputs: dict[str, np.ndarray], layout: torch.memory_format) -> Iterator[torch.Tensor]:
+    for each in inputs.values():
+        tensor = torch.from_numpy(each)
+        yield tensor.contiguous(memory_format=layout) if tensor.is_floating_point() else tensor
+
+
 class Training:
     """The step of every tutorial: zero_grad, loss, backward, step."""
 
@@ -100,14 +147,17 @@ class Training:
         channels_last: bool = False,
     ) -> None:
         self.model = _model(workload, weights, channels_last)
+        self.clipped = CLIPPED.get(workload.name)
         self.optimizer = optimizer_of(workload, self.model.parameters(), fused)
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
 
-    def step(self, image: np.ndarray, label: np.ndarray) -> float:
-        x = torch.from_numpy(image).contiguous(memory_format=self.layout)
+    def step(self, label: np.ndarray, **inputs: np.ndarray) -> float:
         self.optimizer.zero_grad()
-        loss = cross_entropy(self.model(x), torch.from_numpy(label))
+        logits = self.model(*_tensors(inputs, self.layout))
+        loss = cross_entropy(logits.flatten(0, -2), torch.from_numpy(label).flatten())
         loss.backward()
+        if self.clipped:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.clipped)
         self.optimizer.step()
         return loss.item()
 
@@ -126,6 +176,5 @@ class Inference:
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
 
     @torch.inference_mode()
-    def predict(self, image: np.ndarray) -> np.ndarray:
-        x = torch.from_numpy(image).contiguous(memory_format=self.layout)
-        return self.model(x).numpy()
+    def predict(self, **inputs: np.ndarray) -> np.ndarray:
+        return self.model(*_tensors(inputs, self.layout)).numpy()

@@ -1,4 +1,4 @@
-"""The four workloads: shapes, initial weights and batches, the same for all. Runs nothing."""
+"""The workloads: shapes, initial weights and batches, the same for all. Runs nothing."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 SPECS = Path(__file__).parent.parent / "specs"
-CLASSES = 10
-Batch = tuple[np.ndarray, np.ndarray]
+Batch = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -21,9 +20,11 @@ class Workload:
     name: str
     title: str
     batch: int
-    image: tuple[int, ...]
+    inputs: Mapping[str, tuple[int, ...]]  # an example's shape of each
     parameters: Mapping[str, tuple[int, ...]]
     states: Mapping[str, int]
+    classes: int = 10
+    tokens: bool = False  # inputs are numbers of words, of as many as there are classes
 
     @property
     def spec(self) -> Path:
@@ -42,21 +43,21 @@ WORKLOADS = {
     each.name: each
     for each in (
         Workload(
-            "mlp", "784-128-64-10, SGD with momentum, batch 64", 64, (784,),
+            "mlp", "784-128-64-10, SGD with momentum, batch 64", 64, {"image": (784,)},
             _layers(fc1=(128, 784), fc2=(64, 128), fc3=(10, 64)), {},
         ),
         Workload(
-            "wide", "1024-1024-1024-10, Adam, batch 256", 256, (1024,),
+            "wide", "1024-1024-1024-10, Adam, batch 256", 256, {"image": (1024,)},
             _layers(fc1=(1024, 1024), fc2=(1024, 1024), fc3=(10, 1024)), {},
         ),
         Workload(
-            "lenet", "LeNet on 1×28×28, Adam, batch 64", 64, (1, 28, 28),
+            "lenet", "LeNet on 1×28×28, Adam, batch 64", 64, {"image": (1, 28, 28)},
             _layers(conv1=(6, 1, 5, 5), conv2=(16, 6, 5, 5), fc1=(120, 400), fc2=(84, 120),
                     fc3=(10, 84)), {},
         ),
         Workload(
             "convolutions", "three 3×3 convolutions with batch norm on 3×32×32, Adam, batch 32",
-            32, (3, 32, 32),
+            32, {"image": (3, 32, 32)},
             _layers(conv1=(32, 3, 3, 3), norm1=(32,), conv2=(64, 32, 3, 3), norm2=(64,),
                     conv3=(64, 64, 3, 3), norm3=(64,), fc=(10, 1024)),
             {"norm1": 32, "norm2": 64, "norm3": 64},
@@ -73,9 +74,9 @@ def initial_weights(workload: Workload, seed: int = 0) -> dict[str, np.ndarray]:
     made: dict[str, np.ndarray] = {}
     for name, shape in workload.parameters.items():
         layer, _, kind = name.rpartition(".")
-        weight = workload.parameters[f"{layer}.weight"]
+        weight = workload.parameters.get(f"{layer}.weight", shape)
         bound = 1 / math.sqrt(math.prod(weight[1:]) or weight[0])
-        centre = 1 if layer in workload.states and kind == "weight" else 0
+        centre = 1 if kind == "weight" and len(shape) == 1 else 0
         made[name] = random.uniform(centre - bound, centre + bound, shape).astype(np.float32)
     for name, features in workload.states.items():
         made[f"{name}.running_mean"] = random.normal(0, 0.1, features).astype(np.float32)
@@ -84,17 +85,42 @@ def initial_weights(workload: Workload, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def batches(workload: Workload, count: int, seed: int = 1) -> list[Batch]:
-    """Synthetic: float32 images from N(0, 1) and int64 labels that a linear map of them makes."""
+    """Synthetic: inputs, and int64 labels that a linear map of the image makes, or that are the
+    words after those of the last input in a fixed order.
+    """
     random = np.random.default_rng(seed)
-    rule = random.normal(size=(math.prod(workload.image), CLASSES))
     made: list[Batch] = []
+    if workload.tokens:
+        following = random.permutation(workload.classes)
+        for _ in range(count):
+            batch = _words(workload, workload.batch, random)
+            made.append({**batch, "label": following[list(batch.values())[-1]]})
+        return made
+    rule = random.normal(size=(math.prod(workload.inputs["image"]), workload.classes))
     for _ in range(count):
-        image = random.normal(size=(workload.batch, *workload.image)).astype(np.float32)
-        made.append((image, (image.reshape(workload.batch, -1) @ rule).argmax(1)))
+        batch = _images(workload, workload.batch, random)
+        label = (batch["image"].reshape(workload.batch, -1) @ rule).argmax(1)
+        made.append({**batch, "label": label})
     return made
 
 
-def images(workload: Workload, batch: int, seed: int = 2) -> np.ndarray:
-    """A batch to predict: float32 from N(0, 1)."""
-    shape = (batch, *workload.image)
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+def questions(workload: Workload, batch: int, seed: int = 2) -> Batch:
+    """Inputs to predict from."""
+    random = np.random.default_rng(seed)
+    return (_words if workload.tokens else _images)(workload, batch, random)
+
+
+def _words(workload: Workload, batch: int, random: np.random.Generator) -> Batch:
+    """Numbers of words, int64, all as likely."""
+    return {
+        name: random.integers(workload.classes, size=(batch, *shape))
+        for name, shape in workload.inputs.items()
+    }
+
+
+def _images(workload: Workload, batch: int, random: np.random.Generator) -> Batch:
+    """float32 from N(0, 1)."""
+    return {
+        name: random.normal(size=(batch, *shape)).astype(np.float32)
+        for name, shape in workload.inputs.items()
+    }

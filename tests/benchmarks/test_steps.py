@@ -12,7 +12,7 @@ from benchmarks.page import TITLE, write
 from benchmarks.steps.child import FIRST
 from benchmarks.steps.launch import TOLERANCE, agree
 from benchmarks.steps.systems import BY_HAND, EAGER, SYSTEMS, Absent
-from benchmarks.steps.workloads import WORKLOADS, batches, images, initial_weights
+from benchmarks.steps.workloads import WORKLOADS, batches, initial_weights, questions
 from specc import language
 from specc.diagnostics import Source
 from specc.language.format import format
@@ -35,7 +35,7 @@ def pairs(training):
 def first_losses(name, system):
     workload = WORKLOADS[name]
     training = SYSTEMS[system].training(workload, initial_weights(workload))
-    return [training.step(*batch) for batch in batches(workload, FIRST)]
+    return [training.step(**batch) for batch in batches(workload, FIRST)]
 
 
 @pytest.mark.parametrize(("workload", "system"), pairs(training=True))
@@ -56,8 +56,8 @@ def test_predictions_agree(workload, system):
     except Absent as reason:
         pytest.skip(str(reason))
     for batch in (1, 64):
-        image = images(workload, batch)
-        one, two = other.predict(image), by_hand.predict(image)
+        given = questions(workload, batch)
+        one, two = other.predict(**given), by_hand.predict(**given)
         np.testing.assert_allclose(one, two, rtol=TOLERANCE, atol=TOLERANCE)
 
 
@@ -69,7 +69,7 @@ def test_by_hand_goes_on_as_torch_does(name):
         SYSTEMS[system].training(workload, initial_weights(workload)) for system in (BY_HAND, EAGER)
     )
     given = batches(workload, 1) * 10
-    losses = [(by_hand.step(*batch), other.step(*batch)) for batch in given]
+    losses = [(by_hand.step(**batch), other.step(**batch)) for batch in given]
     one, two = losses[-1]
     assert abs(one - two) < 1e-3
     assert np.mean(losses[-5:]) < np.mean(losses[:5])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from benchmarks.steps.by_hand import convolutions
 from benchmarks.steps.by_hand.lenet import LeNet
 from benchmarks.steps.by_hand.optimizers import Adam, Momentum
 from benchmarks.steps.by_hand.perceptron import Perceptron
+from benchmarks.steps.systems import Absent
 from benchmarks.steps.systems import Inference as Predicts
 from benchmarks.steps.systems import Training as Trains
 from benchmarks.steps.workloads import Workload
@@ -34,16 +36,22 @@ PREDICTS: dict[str, Callable[..., Predicts]] = {
 }
 
 
+def _written(table: dict[str, Any], workload: Workload) -> Callable[..., Any]:
+    if workload.name not in table:
+        raise Absent(f"{workload.name} is not written by hand")
+    return table[workload.name]
+
+
 class Training:
     def __init__(self, workload: Workload, weights: dict[str, np.ndarray]) -> None:
-        self.step = TRAINS[workload.name](weights, workload.batch).step
+        self.step = _written(TRAINS, workload)(weights, workload.batch).step
 
 
 class Inference:
     """Prepared for a size of batch when that size comes first."""
 
     def __init__(self, workload: Workload, weights: dict[str, np.ndarray]) -> None:
-        self.prepare, self.weights = PREDICTS[workload.name], weights
+        self.prepare, self.weights = _written(PREDICTS, workload), weights
         self.prepared: dict[int, Predicts] = {}
 
     def predict(self, image: np.ndarray) -> np.ndarray:
