@@ -115,20 +115,22 @@ def bare(model: Model) -> Train:
 
 def with_loss(model: Model) -> Model:
     """The model with Σ mean(output²) for its loss."""
+    training, inference = _squared(model.training), _squared(model.inference)
+    return replace(model, training=training, inference=inference, losses=(Loss("loss"),))
+
+
+def _squared(graph: Graph) -> Graph:
     terms: list[Node] = []
-    for output in model.training.outputs:
+    for output in graph.outputs:
         if output.role == "output" and output.node.dtype in ("float", "float64"):
             node = emit("cast", output.node, dtype="float")
             total = emit("sum", node * node, axes=tuple(range(node.rank)))
             count = emit("cast", emit("size", extent=node.type.elements), dtype="float")
             terms.append(total / count)
-    if not terms:
-        terms = [constant(0.0, "float")]
-    loss = terms[0]
+    loss = terms[0] if terms else constant(0.0, "float")
     for term in terms[1:]:
         loss = loss + term
-    outputs = (*model.training.outputs, Output("loss", "loss", loss))
-    return replace(model, training=replace(model.training, outputs=outputs), losses=(Loss("loss"),))
+    return replace(graph, outputs=(*graph.outputs, Output("loss", "loss", loss)))
 
 
 # ── batches ──────────────────────────────────────────────────────────────────────────────────────

@@ -51,6 +51,12 @@ def test_a_model_without_loss_is_not_trained() -> None:
     assert [loss.name for loss in found.model.losses] == ["loss"]
 
 
+def test_a_model_without_loss_gets_one_in_inference_as_in_training() -> None:
+    found = made("input x: float[batch, 2]\noutput y = x -> dropout(0.5) -> Linear(1)").model
+    for graph in (found.training, found.inference):
+        assert [each.name for each in graph.outputs if each.role == "loss"] == ["loss"]
+
+
 def test_real_data_comes_as_a_run_has_it() -> None:
     found = subject_of("specs/iris.nn", steps=3)
     assert len(found.batches) == 3

@@ -51,6 +51,24 @@ def test_what_is_given_for_a_parameter_makes_another_body() -> None:
         np.testing.assert_array_equal(made[name], each)
 
 
+@pytest.mark.parametrize(("bias", "shift"), [("true", 3), ("false", 0)])
+def test_a_choice_of_what_is_given_is_made_when_compiled(bias: str, shift: int) -> None:
+    body = f"""
+layer Chosen(bias: bool) {{
+    input x: float[batch, 3]
+    return x -> Linear(2, weight = ones(), bias = constant(3) if bias else none)
+}}
+model M {{
+    input x: float[batch, 3]
+    output y = x -> Chosen({bias})
+}}
+"""
+    made = run(body, x=X)
+    right = X.sum(1, keepdims=True) + shift * np.ones((1, 2))
+    np.testing.assert_array_equal(made["y"], right)
+    assert len(model_of(body).parameters) == (2 if shift else 1)
+
+
 DROPPING = [
     "y = dropout(x, 0.5)",
     "y = outer(x)",

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch.nn import functional as F
 
 from tests.std.record import Record, one
 
 X = {"x": "float 2 3 4"}
-HEADS = {"q": "float 2 3 5 4", "k": "float 2 3 6 4", "v": "float 2 3 6 7"}
-
-
-def attend(q, k, v, mask=None, scale=None):
-    """torch's; a query that may attend to nothing gives NaN there, zeros here."""
-    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
-    if mask is None:
-        return mixed
-    return torch.where(mask.any(-1, keepdim=True), mixed, torch.zeros_like(mixed))
 
 
 RECORDS: tuple[Record, ...] = (
@@ -65,17 +55,4 @@ RECORDS: tuple[Record, ...] = (
         lambda i, w: F.embedding(i, w)),
     one("dropout", "dropout(x, 0.3)", X, lambda x: x * 1),
     one("dropout", "dropout(x, 0)", X, lambda x: x * 1, training=True),
-    one("attention", "attention(q, k, v)", HEADS, attend),
-    one("attention", "attention(q, k, v, scale = 0.3)", HEADS,
-        lambda q, k, v: attend(q, k, v, scale=0.3)),
-    one("attention", "attention(q, k, v)",
-        {"q": "float 2 5 4", "k": "float 2 6 4", "v": "float 2 6 7"}, attend),
-    one("attention", "attention(q, k, v, mask)", {**HEADS, "mask": "bool 2 5 6"},
-        lambda q, k, v, mask: attend(q, k, v, mask[:, None])),
-    one("attention", "attention(q, k, v, mask)", {**HEADS, "mask": "bool 2 3 5 6"}, attend),
-    one("attention", "attention(q, k, v, mask)", {**HEADS, "mask": "bool 2 6"},
-        lambda q, k, v, mask: attend(q, k, v, mask[:, None, None].expand(2, 1, 5, 6))),
-    one("attention", "attention(q, k, v, mask)", HEADS,
-        lambda q, k, v, mask: attend(q, k, v, mask),
-        fixed={"mask": [[[[True] * 6] + [[False] * 6] * 4]] * 2}, twice=False),
 )  # fmt: skip

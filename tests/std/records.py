@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.std import activations, functions, layers, losses
+from tests.std import activations, attention, functions, layers, losses
 from tests.std.record import Record
 
 RECORDS: tuple[Record, ...] = (
@@ -10,5 +10,6 @@ RECORDS: tuple[Record, ...] = (
     *activations.RECORDS,
     *layers.RECORDS,
     *layers.CELLS,
+    *attention.RECORDS,
     *losses.RECORDS,
 )

@@ -162,19 +162,49 @@ def _attention(c: Call) -> str | None:
         options += f", {text}"
     if c.has("scale"):
         return None
-    if c.hyper("scale") is not None:
-        options += f", scale={c.hyper('scale')!r}"
-    return f"F.scaled_dot_product_attention({c['q']}, {c['k']}, {c['v']}{options})"
+    options += f", scale={c.hyper('scale')!r}"
+    number = _only_draw(c)
+    if number is None:  # in inference, or p is 0
+        return f"F.scaled_dot_product_attention({c['q']}, {c['k']}, {c['v']}{options})"
+    if c.hyper("p") == 1:
+        return None
+    mask = "" if c.has("mask") else ", None"
+    mode = f", training={c.mode}" if c.mode != "True" else ""
+    given = f"{c['q']}, {c['k']}, {c['v']}{mask}{options}"
+    return f"{c.block.use('attention')}({given}, p={c.hyper('p')!r}, number={number}{mode})"
+
+
+def _only_draw(c: Call) -> str | None:
+    """The number of the one draw that a body's results depend on; in inference there is none."""
+    draws = [n.attributes["name"] for n in _read(c.body) if n.attributes["role"] == "draw"]
+    return c[draws[0]] if len(draws) == 1 else None
+
+
+def _read(body: Graph) -> list[Node]:
+    """The inputs that a body's results depend on, bodies that it calls looked into."""
+    found: dict[Node, None] = {}
+    stack = list(body.results)
+    while stack:
+        node = stack.pop()
+        if node in found:
+            continue
+        found[node] = None
+        given = node.inputs
+        if node.op.name == "call":
+            inner: Graph = node.attributes["body"]
+            read = set(_read(inner))
+            given = [a for a, b in zip(given, inner.inputs, strict=True) if b in read]
+        stack += given
+    return [node for node in found if node.op.name == "input"]
 
 
 def _dropout(c: Call) -> str | None:
     p = c.hyper("p")
-    drawn = [n for n in toposort(c.body.results) if n.op.name == "input" and n.rank == 0]
-    draws = [n.attributes["name"] for n in drawn if n.attributes["role"] == "draw"]
-    if len(draws) != 1 or not 0 < p < 1:
+    number = _only_draw(c)
+    if number is None or not 0 < p < 1:
         return None
     mode = "" if c.mode == "True" else f", {c.mode}"
-    return f"{c.block.use('dropout')}({c['x']}, {p!r}, {c[draws[0]]}{mode})"
+    return f"{c.block.use('dropout')}({c['x']}, {p!r}, {number}{mode})"
 
 
 def reduced(function: str, *hypers: tuple[str, str]) -> Row:
@@ -259,7 +289,7 @@ rows: Mapping[str, Row] = {
 }
 
 
-BY_MODE = ("dropout",)  # torch's function is told whether it is training
+BY_MODE = ("dropout", "attention")  # torch's function is told whether it is training
 
 
 def row_of(body: Graph) -> Row | None:

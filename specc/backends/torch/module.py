@@ -170,8 +170,9 @@ class ModuleWriter(BodyWriter):
         extra = missing_axes(pair, host_of, classes.source)
         lengths = {name: local.new(name) for name in extra}
         writer = cls(
-            classes.source, pair, env, lengths, local, "self.training", False, classes, tree, own,
-            {} if children is None else children, keys, (*taken, *lengths.values()), extra,
+            classes.source, pair, env, lengths, local, "self.training", False, False, classes,
+            tree, own, {} if children is None else children, keys,
+            (*taken, *lengths.values()), extra,
         )  # fmt: skip
         outputs = pair.training.outputs
         writer.kept = tuple(

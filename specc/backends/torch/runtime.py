@@ -152,6 +152,27 @@ def dropout(x: Tensor, p: float, number: int, training: bool = True) -> Tensor:
     return torch.where(keep, x * (1 / (1 - p)), 0.0)
 
 
+def attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    scale: float,
+    p: float,
+    number: int,
+    training: bool = True,
+) -> Tensor:
+    """Attention that in training drops weights: torch's, or with the numbers of DRAW."""
+    if DRAW is None or not training:
+        kept = p if training else 0.0
+        return F.scaled_dot_product_attention(q, k, v, mask, dropout_p=kept, scale=scale)
+    scores = (q * scale) @ k.mT
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -inf)
+    weights = torch._safe_softmax(scores, -1)  # pyright: ignore
+    return dropout(weights, p, number) @ v
+
+
 def keyed_bits(
     key: Tensor, number: Tensor, bits: int, shape: Sequence[int], purpose: int
 ) -> Tensor:

@@ -37,7 +37,8 @@ class Function:
     name: str
     inputs: tuple[tuple[str, str], ...]  # (role, name) of each argument
     axes: tuple[str, ...]  # lengths that it can't read off an argument
-    by_mode: bool  # takes `training` last
+    by_mode: bool  # takes `training`
+    placed: bool  # makes tensors of none, so takes their `device` last
     results: tuple[Value, ...]  # their shapes, and whether they are Python numbers
 
 
@@ -66,7 +67,7 @@ class Source:
 
     def _function(self, pair: Pair, host: tuple[bool, ...]) -> Function:
         name = self.global_name(snake(pair.training.name))
-        local = self.local_names(["training"])
+        local = self.local_names(["training", "device"])
         inputs = [each for each in pair.inputs if each.attributes["role"] != "key"]
         texts = [local.new(_argument(each)) for each in inputs]
         env = {
@@ -80,7 +81,8 @@ class Source:
         writer = BodyWriter(self, pair, env, lengths, local, "training")
         lines, results = writer.lines()
         by_mode = pair.differs and writer.asked_mode
-        taken = [*texts, *lengths.values(), *(["training"] if by_mode else [])]
+        last = [*(["training"] if by_mode else []), *(["device"] if writer.asked_device else [])]
+        taken = [*texts, *lengths.values(), *last]
         doc = comment_of(pair.training)
         head = [f"def {name}({', '.join(taken)}):{doc}"]
         self.texts.append("\n".join([*head, *(f"    {line}" for line in lines)]))
@@ -89,10 +91,12 @@ class Source:
             tuple((each.attributes["role"], each.attributes["name"]) for each in inputs),
             extra,
             by_mode,
+            writer.asked_device,
             tuple(results),
         )
         gradients = pair.training.gradients
-        if self.trainable and gradients and not pair.differs and not any(host) and not extra:
+        plain = not (pair.differs or any(host) or extra or made.placed)
+        if self.trainable and gradients and plain:
             return self._differentiable(made, pair.training)
         return made
 
@@ -145,7 +149,7 @@ class Source:
             f"        return {', '.join(gradients)}",
         ]
         self.texts.append("\n".join(text))
-        return Function(f"{name}.apply", plain.inputs, (), False, plain.results)
+        return Function(f"{name}.apply", plain.inputs, (), False, False, plain.results)
 
     def global_name(self, wanted: str) -> str:
         """A name for a function or a class that no local one hides."""
@@ -257,6 +261,7 @@ class BodyWriter:
     names: Locals
     training: str  # how the source says the mode: "training" or "self.training"
     asked_mode: bool = False
+    asked_device: bool = False
 
     def lines(self) -> tuple[list[str], list[Value]]:
         shared = merged(self.pair)
@@ -489,6 +494,8 @@ class Block:
         if function.by_mode:
             texts.append(self.writer.training)
             self.writer.asked_mode = True
+        if function.placed:
+            texts.append(self.device.removeprefix(", device=") or "None")
         self.finish(node, f"{function.name}({', '.join(texts)})", list(function.results))
 
     def finish(self, node: Node, text: str, results: Sequence[Value]) -> None:
@@ -643,6 +650,9 @@ class Block:
     @property
     def device(self) -> str:
         like = self._like(("float", "float64", "int", "bool"))
+        if like is None and self.writer.training == "training":
+            self.writer.asked_device = True  # in a function, whose callers know it
+            return ", device=device"
         return f", device={like}.device" if like else ""
 
     def number(self, value: float) -> str:

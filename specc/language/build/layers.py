@@ -97,8 +97,12 @@ def bind_hypers(
 
 def _override(frame: Frame, argument: Given, entry: syntax.Entry, item: Item) -> Override | None:
     """An argument that reads no value or parameter is an init; one that does takes the place."""
+    from specc.language.build.expressions import condition
+
     expression = argument.expression
     assert expression is not None
+    while isinstance(expression, syntax.Conditional):
+        expression = expression.then if condition(frame, expression.test) else expression.otherwise
     names = free_names(expression)
     if any(_holds_tensor(frame, name) for name in names):
         value = evaluate(frame, expression)

@@ -1,0 +1,73 @@
+"""Transformer layers whole: dynamic axes, dropout by the same draws, torch's function, a device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import specc
+from specc.cli import main
+from specc.language import loads
+from specc.training.torch import written
+
+SPEC = """
+model M {
+    input x: float[batch, time, 8]
+    input y: float[batch, source, 8]
+    input n: int[batch]
+    target z: float[batch, time, 8]
+    keep = padding_mask(n, size(y, axis = source))
+    memory = y -> TransformerEncoderLayer(8, 2, 16, p = 0.25, pre = true)(keep)
+    place = x + sinusoidal_positions(size(x, axis = time), 8) -> LearnedPositions(50)
+    mask = causal_mask(size(x, axis = time))
+    o = place -> TransformerDecoderLayer(8, 2, 16, p = 0.25)(memory, mask, keep)
+    output o
+    loss mse(o, z)
+}
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "transformer.nn"
+    path.write_text(SPEC)
+    return path
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_three_backends_train_alike(
+    spec: Path, dtype: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Outputs, gradients and five steps of training with dropout; batch and both times dynamic."""
+    assert main(["compare", str(spec), "--dtype", dtype, "--steps", "5"]) == 0, (
+        capsys.readouterr().out
+    )
+
+
+def source(spec: str) -> str:
+    loaded = loads(spec)
+    return written(loaded, loaded.models["M"], "float32").text
+
+
+def test_torch_s_own_attention_is_used() -> None:
+    """With and without a mask, and with dropout by a helper around it."""
+    without = source(SPEC.replace("p = 0.25", "p = 0"))
+    assert without.count("= F.scaled_dot_product_attention(") == 3
+    assert without.count(", mask.reshape(") == 3
+    bare = source("model M {\n input x: float[b, t, 8]\n output x -> MultiheadAttention(8, 2)\n}\n")
+    assert (
+        bare.count("F.scaled_dot_product_attention(permute, permute_2, permute_3, scale=0.5)") == 1
+    )
+    assert "softmax" not in without + bare
+    dropping = source(SPEC)
+    assert dropping.count("p=0.25, number=draw") == 3
+    assert dropping.count("F.scaled_dot_product_attention(") == 1
+
+
+def test_what_is_made_of_sizes_alone_is_where_the_rest_is() -> None:
+    """On "meta", which mixes with no other device; masks and positions read no tensor."""
+    module = specc.loads(SPEC).model("M").torch().to("meta")
+    x, y = torch.zeros(2, 5, 8, device="meta"), torch.zeros(2, 4, 8, device="meta")
+    assert module(x, y, torch.ones(2, dtype=torch.int64, device="meta")).device.type == "meta"
