@@ -167,9 +167,7 @@ class Trainer:
         Raises:
             SpecError: a D code for a batch that doesn't fit, R201 before a NaN reaches a parameter.
         """
-        from specc.training.blocks import fitted_batch
-
-        return self._learner.step(fitted_batch(self._learner, batch))
+        return self._learner.step(self._learner.fitted(batch))
 
     def load(self, weights: Mapping[str, np.ndarray] | str | Path) -> None:
         """Parameters by name, some or all; states too where they are given."""

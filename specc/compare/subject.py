@@ -17,6 +17,7 @@ from specc.ir.size import axes, evaluate
 from specc.training import blocks
 from specc.training.bounds import bounds_of
 from specc.training.columns import feeds_of
+from specc.training.feeds import batch_inputs
 from specc.training.order import EPOCH, permutation
 from specc.training.predict import chosen_model, initial_weights, load_weights
 
@@ -137,7 +138,7 @@ def _squared(graph: Graph) -> Graph:
 def wanted(model: Model) -> dict[str, Node]:
     outputs = pipeline.forward(model)
     training = pipeline.pruned(model.training, lambda _: True)
-    return blocks.batch_inputs(training, outputs)
+    return batch_inputs(training, outputs)
 
 
 def given(subject: Subject) -> list[Arrays]:

@@ -4,44 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from specc.diagnostics import did_you_mean, fault
+from specc.diagnostics import fault
 from specc.ir.figures import watches
-from specc.ir.graph import Graph, Node
+from specc.ir.graph import Graph
 from specc.ir.model import Expect, Model, Train
-from specc.training.columns import Dataset, feeds_of, fitted, load
+from specc.training.columns import Dataset, feeds_of, load
+from specc.training.feeds import batch_inputs
 from specc.training.learner import Learner
 from specc.training.loop import Material
 from specc.training.packing import elements
-
-
-def batch_inputs(*graphs: Graph) -> dict[str, Node]:
-    """The inputs and targets that the graphs read, by name."""
-    return {
-        node.attributes["name"]: node
-        for graph in graphs
-        for node in graph.inputs
-        if node.attributes["role"] in ("input", "target")
-    }
-
-
-def fitted_batch(learner: Learner, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """A caller's batch for a step: every input that it reads, converted; nothing unknown."""
-    wanted = batch_inputs(learner.graph)
-    known = batch_inputs(learner.train.model.training)
-    for name in batch:
-        if name not in known:
-            raise fault(
-                "D005",
-                f"`{name}` is no input or target of `{learner.train.model.name}`",
-                expected=", ".join(known),
-                help=did_you_mean(name, known),
-            )
-    missing = [name for name in wanted if name not in batch]
-    if missing:
-        raise fault("D005", f"the step needs `{missing[0]}`", help=did_you_mean(missing[0], batch))
-    return {n: fitted(node, np.asarray(batch[n]), learner.dtype) for n, node in wanted.items()}
 
 
 def dataset_of(train: Train, split_seed: int) -> Dataset:

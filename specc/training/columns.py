@@ -14,6 +14,7 @@ from specc.ir.model import Data
 from specc.ir.size import axis
 from specc.ir.types import Type
 from specc.training import bounds
+from specc.training.feeds import fitted
 from specc.training.order import SPLIT, permutation
 from specc.training.sources import Table, read_table
 
@@ -180,81 +181,3 @@ def _column(dataset: Dataset, node: Node) -> np.ndarray:
         help=did_you_mean(name, dataset.names)
         or f"make one in the data block: {name} = ... (it has {', '.join(dataset.names)})",
     )
-
-
-def fitted(node: Node, values: np.ndarray, dtype: str) -> np.ndarray:
-    """`values` for an input: int and bool become float, all else that differs is a D code."""
-    name, wanted = node.attributes["name"], node.type
-    place = (node.origin.span, "declared here") if node.origin.span else None
-    found = _dtype_of(values)
-    allowed = {"float": ("float", "int", "bool"), "float64": ("float", "int", "bool")}
-    if found not in allowed.get(wanted.dtype, (wanted.dtype,)):
-        raise fault(
-            "D006",
-            f"`{name}` can't take a column of {found}",
-            place,
-            expected=wanted.dtype,
-            found=found,
-            help=f"convert it in the data block: {name} = int(...)"
-            if wanted.dtype == "int"
-            else "",
-        )
-    _check_shape(node, values, place)
-    if wanted.dtype in ("float", "float64"):
-        _check_finite(name, values, place)
-    to = dtype if wanted.dtype == "float" else ARRAYS[wanted.dtype]
-    return np.ascontiguousarray(values, dtype=to)
-
-
-ARRAYS = {"float64": "float64", "int": "int64", "bool": "bool"}
-KINDS = {"f": "float", "i": "int", "u": "int", "b": "bool"}
-
-
-def _dtype_of(values: np.ndarray) -> str:
-    return KINDS.get(values.dtype.kind) or str(values.dtype)
-
-
-def _check_shape(node: Node, values: np.ndarray, place: Place) -> None:
-    name, shape = node.attributes["name"], node.type.shape
-    lengths = zip(shape[1:], values.shape[1:], strict=False)
-    if shape and values.ndim == len(shape):
-        if all(length == extent or not isinstance(extent, int) for extent, length in lengths):
-            return
-    found = f"{_dtype_of(values)}[{', '.join(['rows', *map(str, values.shape[1:])])}]"
-    if not shape or values.ndim != len(shape):
-        raise fault(
-            "D007",
-            f"`{name}` takes {len(shape)} axes, the first of them the example's",
-            place,
-            expected=str(node.type),
-            found=f"{found}, {values.ndim} axes",
-        )
-    for at, (extent, length) in enumerate(zip(shape[1:], values.shape[1:], strict=True), start=1):
-        if isinstance(extent, int) and extent != length:
-            raise fault(
-                "D007",
-                f"axis {at} of `{name}` has another length",
-                place,
-                expected=str(node.type),
-                found=found,
-            )
-
-
-def _check_finite(name: str, values: np.ndarray, place: Place) -> None:
-    if values.dtype.kind != "f":
-        return
-    with np.errstate(invalid="ignore", over="ignore"):
-        if np.isfinite(np.add.reduce(values, axis=None)):
-            return  # a sum is finite only where every number is
-    wrong = ~np.isfinite(values).reshape(len(values), -1)
-    rows = np.flatnonzero(wrong.any(axis=1))
-    if len(rows):
-        row = int(rows[0])
-        value = values.reshape(len(values), -1)[row][wrong[row]][0]
-        raise fault(
-            "D008",
-            f"`{name}` has numbers that are missing or infinite",
-            place,
-            found=f"{int(wrong.sum())} in {len(rows)} rows; the first, {value}, is in row {row}",
-            help="replace them in the data block, or leave their rows out of the file",
-        )

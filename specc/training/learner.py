@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,8 +16,12 @@ from specc.ir.graph import Graph
 from specc.ir.model import Train, Variable
 from specc.ir.size import Axis, Size, evaluate
 from specc.ir.types import Type
+from specc.training.feeds import Feeds, all_finite, batch_inputs
 from specc.training.initial import Initials, array_dtype, arrays_of, flat_views, static
 from specc.training.packing import Group, groups_of, packed
+
+if TYPE_CHECKING:
+    from specc.backends.numpy import Wired
 
 Arrays = dict[str, np.ndarray]
 
@@ -83,6 +89,14 @@ class Learner:
         own = {**self.parameters, **self.states, "key": self._key, "step": self._step}
         wanted = {node.attributes["name"] for node in self.graph.inputs}
         self._feeds = {name: values for name, values in own.items() if name in wanted}
+        name = self.train.model.name
+        self.fitted = Feeds(
+            self.graph,
+            batch_inputs(self.train.model.training),
+            self.dtype,
+            missing="the step needs `{}`",
+            unknown=f"`{{}}` is no input or target of `{name}`",
+        )
         offered = {
             **self._by_group(self._flat, ""),
             **self._by_group(self._flat_gradient, "gradient."),
@@ -94,6 +108,15 @@ class Learner:
         self._update_feeds = {name: offered[name] for name in wanted}
         self._next_states = [name for name in self.graph.named("state") if name in self.states]
         self._reported = [*self.graph.named("loss"), *self.graph.named("metric")]
+
+    # Another backend's learner has no such programs, and so no such property is asked for.
+    @cached_property
+    def _measure(self) -> Wired:
+        return self.objective.wired(self._feeds, self.gradients)
+
+    @cached_property
+    def _change(self) -> Wired:
+        return self.update.wired(self._update_feeds, self.averages)
 
     def _by_group(self, flat: np.ndarray, prefix: str) -> Arrays:
         views: Arrays = {}
@@ -116,19 +139,20 @@ class Learner:
         self._key[1] = self.steps
         self._step[...] = self.steps
         streams = self.streams.at(self.graph, batch)
-        feeds = {**self._feeds, **self.metric_states, **streams, **batch}
-        results = self.objective.run(feeds, out=self.gradients)
+        fresh = {**self.metric_states, **streams, **batch}
+        results = self._measure(fresh)
         reported = {name: float(results[name]) for name in self._reported}
-        if not (np.isfinite(reported["objective"]) and all_finite(self._flat_gradient)):
+        if not (math.isfinite(reported["objective"]) and all_finite(self._flat_gradient)):
             from specc.training.nonfinite import explain
 
+            feeds = {**self._feeds, **fresh}
             raise explain(self.train, self.graph, self.dtype, feeds, self._when())
         for name in self._next_states:
             np.copyto(self.states[name], results[name])
         for name, values in self.metric_states.items():
             np.copyto(values, results[name])
         self.streams.take(results)
-        self.update.run(self._update_feeds, out=self.averages)
+        self._change({})
         if not all_finite(self._flat):
             self._check_parameters()
         self.steps += 1
@@ -202,14 +226,6 @@ class Learner:
     def digest(self) -> str:
         """What the two programs compute, as one short text: equal where a resumed run goes on."""
         return sha256(f"{self.objective.source}\n{self.update.source}".encode()).hexdigest()[:32]
-
-
-def all_finite(flat: np.ndarray) -> bool:
-    """Whether a vector has no NaN and no infinity, mostly in one pass that makes no array."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = np.dot(flat, flat)  # less than half the time of a sum
-    # The squares of finite numbers may overflow, so only a finite sum is an answer.
-    return bool(np.isfinite(total) or np.isfinite(flat).all())
 
 
 class Streams:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,12 @@ from specc.diagnostics import did_you_mean, fault
 from specc.ir.graph import Graph
 from specc.ir.model import Model, Spec
 from specc.training import folder as run_folder
-from specc.training.blocks import batch_inputs, counted
-from specc.training.columns import fitted
+from specc.training.blocks import counted
 from specc.training.expectations import check_figures, judge
+from specc.training.feeds import Feeds, batch_inputs
 from specc.training.files import check_file, write_atomically
 from specc.training.initial import Initials, array_dtype
+from specc.training.learner import Streams
 from specc.training.progress import Progress
 from specc.training.results import Result
 from specc.training.sources import read_npz
@@ -49,6 +50,17 @@ class Forward:
         self.weights = initial_weights(model, seed, dtype)
         if weights is not None:
             load_weights(self.weights, weights)
+        self._fitted = Feeds(
+            self.graph,
+            model.inference.taking("input"),
+            dtype,
+            missing="the input `{}` is not given",
+            unknown=f"`{{}}` is no input of `{model.name}`",
+        )
+        self._streams = Streams(model.streams, Initials(seed), dtype)
+        own = {**self.weights, "key": np.array([seed, 0], np.int64), "step": np.zeros(())}
+        names = {node.attributes["name"] for node in self.graph.inputs}
+        self._run = _between(self.program, {n: v for n, v in own.items() if n in names}, backend)
 
     @property
     def source(self) -> str:
@@ -58,36 +70,19 @@ class Forward:
         return pipeline.source_of(self.graph, self.dtype)
 
     def __call__(self, /, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        from specc.training.learner import Streams
-
         batch = self._fitted(inputs)
-        streams = Streams(self.model.streams, Initials(self.seed), self.dtype)
-        carried = streams.at(self.graph, batch)
-        key = np.array([self.seed, 0], dtype=np.int64)
-        offered = {**self.weights, **carried, **batch, "key": key, "step": np.zeros(())}
-        names = {node.attributes["name"] for node in self.graph.inputs}
-        return dict(self.program({n: values for n, values in offered.items() if n in names}))
+        carried = self._streams.at(self.graph, batch)
+        made = self._run({**carried, **batch})
+        self._streams.reset()
+        return made
 
-    def _fitted(self, inputs: Mapping[str, np.ndarray]) -> Arrays:
-        wanted = batch_inputs(self.graph)
-        for name in wanted:
-            if name not in inputs:
-                raise fault(
-                    "D005",
-                    f"the input `{name}` is not given",
-                    wanted[name].origin.span,
-                    help=did_you_mean(name, inputs),
-                )
-        known = self.model.inference.taking("input").keys() | wanted.keys()
-        for name in inputs:
-            if name not in known:
-                raise fault(
-                    "D005",
-                    f"`{name}` is no input of `{self.model.name}`",
-                    expected=", ".join(known),
-                    help=did_you_mean(name, known),
-                )
-        return {n: fitted(node, np.asarray(inputs[n]), self.dtype) for n, node in wanted.items()}
+
+def _between(program: Any, fixed: Arrays, backend: str) -> Callable[[Arrays], dict[str, Any]]:
+    """The program as a function of what is not fixed; its results are the caller's own."""
+    if backend != "numpy":
+        return lambda fresh: dict(program({**fixed, **fresh}))
+    run = program.wired(fixed)
+    return lambda fresh: {name: np.array(each) for name, each in run(fresh).items()}
 
 
 def program_of(graph: Graph, backend: str, dtype: str) -> tuple[Graph, Any]:

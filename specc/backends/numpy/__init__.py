@@ -3,5 +3,6 @@
 from specc.backends.numpy.generate import PASSES
 from specc.backends.numpy.program import Program, compile, export
 from specc.backends.numpy.stages import STAGES, stages
+from specc.backends.numpy.wired import Wired
 
-__all__ = ["PASSES", "STAGES", "Program", "compile", "export", "stages"]
+__all__ = ["PASSES", "STAGES", "Program", "Wired", "compile", "export", "stages"]

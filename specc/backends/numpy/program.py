@@ -11,6 +11,7 @@ import numpy as np
 from specc.backends.entrance import Entrance, array_dtype
 from specc.backends.numpy.generate import Generated, generate
 from specc.backends.numpy.runtime import Bindings
+from specc.backends.numpy.wired import Wired
 from specc.diagnostics import SpecError, fault
 from specc.ir import Graph, toposort
 
@@ -93,11 +94,13 @@ class Program:
         self._out_of_range: type[Exception] = module.get("OutOfRange", _Never)
         self._entrance = Entrance(graph, dtype)
         self.inputs = self._entrance.inputs
+        self.dtypes = {
+            name: array_dtype(node.dtype, dtype)
+            for name, node in zip(self.inputs, graph.inputs, strict=True)
+        }
         self.outputs = tuple(output.name for output in graph.outputs)
         self._direct = [self.outputs[place] for place in made.outputs]
-        self._written = {
-            name: array_dtype(self._entrance.input(name).dtype, dtype) for name in updates.values()
-        }
+        self._written = {name: self.dtypes[name] for name in updates.values()}
 
     @property
     def slots(self) -> Sequence[Array]:
@@ -118,29 +121,59 @@ class Program:
         Args:
             out: arrays that the results of these names are written into; none may be a feed.
         """
-        if self._written:
-            self._check_writeable(feeds)
+        self.check_writeable(feeds)
         arrays = self._entrance.arrays(feeds)
+        run, homes = self.bound(self.sizes(arrays))
+        results = self.results(run, arrays, self.homes(homes, out), out)
+        return {
+            name: each if type(each) is np.ndarray else np.asarray(each)
+            for name, each in results.items()
+        }
+
+    def wired(self, fixed: Mapping[str, Array], out: Mapping[str, Array] = NOTHING) -> Wired:
+        """The program as a function of what is not in `fixed`, arrays that are always the same.
+
+        Raises:
+            SpecError: R108.
+        """
+        return Wired(self, fixed, out)
+
+    # ── what a run is made of ────────────────────────────────────────────────────────────────────
+    def sizes(self, arrays: Sequence[Array]) -> tuple[int, ...]:
+        """The lengths of the dynamic axes, of arrays in the order of the inputs."""
         lengths = self._entrance.lengths(arrays)
-        sizes = tuple([lengths[name] for name in self.axes])
+        return tuple([lengths[name] for name in self.axes])
+
+    def bound(self, sizes: tuple[int, ...]) -> tuple[Any, Sequence[Array]]:
+        """The function for these sizes and the arrays of its own that it would write to."""
         try:
-            run, homes = self._bindings(sizes)
-            if out:
-                homes = [out.get(name, h) for name, h in zip(self._direct, homes, strict=True)]
+            return self._bindings(sizes)
+        except self._out_of_range as error:  # of what is known once the sizes are
+            raise self._out_of_range_fault(error) from None
+
+    def homes(self, own: Sequence[Array], out: Mapping[str, Array]) -> Sequence[Array]:
+        """Where the results go that are written straight into `out`, or else into its own."""
+        if not out:
+            return own
+        return [out.get(name, home) for name, home in zip(self._direct, own, strict=True)]
+
+    def results(
+        self, run: Any, arrays: Sequence[Array], homes: Sequence[Array], out: Mapping[str, Array]
+    ) -> dict[str, Any]:
+        """Runs it: arrays and NumPy's numbers by name."""
+        try:
             made = run(arrays, homes)
         except self._out_of_range as error:
             raise self._out_of_range_fault(error) from None
-        results = {
-            name: each if type(each) is np.ndarray else np.asarray(each)
-            for name, each in zip(self.outputs, made, strict=True)
-        }
+        results = dict(zip(self.outputs, made, strict=True))
         for name, array in out.items():
             if results[name] is not array:
                 np.copyto(array, results[name])
                 results[name] = array
         return results
 
-    def _check_writeable(self, feeds: Mapping[str, Any]) -> None:
+    def check_writeable(self, feeds: Mapping[str, Any]) -> None:
+        """Of what is written in place."""
         for name, dtype in self._written.items():
             array = feeds.get(name)
             if array is None:

@@ -1,0 +1,61 @@
+"""A program between arrays that stay the same: they are checked once. Plans nothing.
+
+What a run still checks is what it is given anew; whatever is not as the first time goes the
+program's own way, which says what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from specc.backends.numpy.program import Array, Program
+
+
+class Wired:
+    """`wired(batch)`: the results by name, valid until the next run; scalars as NumPy's numbers."""
+
+    def __init__(
+        self, program: Program, fixed: Mapping[str, Array], out: Mapping[str, Array]
+    ) -> None:
+        self.program, self.fixed, self.out = program, fixed, out
+        self._arrays: list[Any] = [None] * len(program.inputs)
+        self._fresh: list[tuple[str, int, np.dtype[Any]]] = []
+        for place, (name, dtype) in enumerate(program.dtypes.items()):
+            array = fixed.get(name)
+            if array is None:
+                self._fresh.append((name, place, dtype))
+            else:
+                assert array.dtype == dtype, f"{name} holds {array.dtype}"
+                self._arrays[place] = array
+        program.check_writeable(fixed)
+        self._sizes: dict[tuple[tuple[int, ...], ...], tuple[int, ...]] = {}
+        self._homes: tuple[Any, Any] = (None, None)  # of the binding that ran last
+
+    def __call__(self, fresh: Mapping[str, Any]) -> dict[str, Any]:
+        """Raises as `Program.run` does."""
+        arrays = self._arrays.copy()
+        for name, place, dtype in self._fresh:
+            array = fresh.get(name)
+            if type(array) is not np.ndarray or array.dtype != dtype:
+                return self._checked(fresh)
+            arrays[place] = array
+        if len(fresh) != len(self._fresh):
+            return self._checked(fresh)
+        shapes = tuple([arrays[place].shape for _, place, _ in self._fresh])
+        sizes = self._sizes.get(shapes)
+        if sizes is None:
+            results = self._checked(fresh)
+            if len(self._sizes) < 1024:
+                self._sizes[shapes] = self.program.sizes(arrays)
+            return results
+        made = self.program.bound(sizes)
+        if made is not self._homes[0]:
+            self._homes = made, self.program.homes(made[1], self.out)
+        return self.program.results(made[0], arrays, self._homes[1], self.out)
+
+    def _checked(self, fresh: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(self.program.run({**self.fixed, **fresh}, self.out))

@@ -1,0 +1,149 @@
+"""What a caller gives a model: each input converted and checked, nothing unknown. Reads no file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from specc.diagnostics import Span, did_you_mean, fault
+from specc.ir.graph import Graph, Node
+
+Place = tuple[Span, str] | None
+
+
+def batch_inputs(*graphs: Graph) -> dict[str, Node]:
+    """The inputs and targets that the graphs read, by name."""
+    return {
+        node.attributes["name"]: node
+        for graph in graphs
+        for node in graph.inputs
+        if node.attributes["role"] in ("input", "target")
+    }
+
+
+class Feeds:
+    """`feeds(batch)`: each input that a graph reads, converted.
+
+    Args:
+        known: names that may be given though the graph doesn't read them.
+        missing, unknown: what to say of an input that isn't given, and of a name that is none.
+    """
+
+    def __init__(
+        self, graph: Graph, known: Mapping[str, Any], dtype: str, missing: str, unknown: str
+    ) -> None:
+        self.wanted, self.dtype = batch_inputs(graph), dtype
+        self.known = tuple(dict.fromkeys([*known, *self.wanted]))
+        self.missing, self.unknown = missing, unknown
+
+    def __call__(self, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """
+        Raises:
+            SpecError: D005 .. D008.
+        """
+        for name in self.wanted:
+            if name not in given:
+                place = self.wanted[name].origin.span
+                message = self.missing.format(name)
+                raise fault("D005", message, place, help=did_you_mean(name, given))
+        for name in given:
+            if name not in self.known:
+                raise fault(
+                    "D005",
+                    self.unknown.format(name),
+                    expected=", ".join(self.known),
+                    help=did_you_mean(name, self.known),
+                )
+        return {n: fitted(each, given[n], self.dtype) for n, each in self.wanted.items()}
+
+
+def fitted(node: Node, given: Any, dtype: str) -> np.ndarray:
+    """An array for an input: int and bool become float, all else that differs is a D code."""
+    values = np.asarray(given)
+    name, wanted = node.attributes["name"], node.type
+    place = (node.origin.span, "declared here") if node.origin.span else None
+    found = _dtype_of(values)
+    allowed = {"float": ("float", "int", "bool"), "float64": ("float", "int", "bool")}
+    if found not in allowed.get(wanted.dtype, (wanted.dtype,)):
+        raise fault(
+            "D006",
+            f"`{name}` can't take a column of {found}",
+            place,
+            expected=wanted.dtype,
+            found=found,
+            help=f"convert it in the data block: {name} = int(...)"
+            if wanted.dtype == "int"
+            else "",
+        )
+    _check_shape(node, values, place)
+    if wanted.dtype in ("float", "float64"):
+        _check_finite(name, values, place)
+    to = dtype if wanted.dtype == "float" else ARRAYS[wanted.dtype]
+    return np.ascontiguousarray(values, dtype=to)
+
+
+ARRAYS = {"float64": "float64", "int": "int64", "bool": "bool"}
+KINDS = {"f": "float", "i": "int", "u": "int", "b": "bool"}
+
+
+def _dtype_of(values: np.ndarray) -> str:
+    return KINDS.get(values.dtype.kind) or str(values.dtype)
+
+
+def _check_shape(node: Node, values: np.ndarray, place: Place) -> None:
+    name, shape = node.attributes["name"], node.type.shape
+    lengths = zip(shape[1:], values.shape[1:], strict=False)
+    if shape and values.ndim == len(shape):
+        if all(length == extent or not isinstance(extent, int) for extent, length in lengths):
+            return
+    found = f"{_dtype_of(values)}[{', '.join(['rows', *map(str, values.shape[1:])])}]"
+    if not shape or values.ndim != len(shape):
+        raise fault(
+            "D007",
+            f"`{name}` takes {len(shape)} axes, the first of them the example's",
+            place,
+            expected=str(node.type),
+            found=f"{found}, {values.ndim} axes",
+        )
+    for at, (extent, length) in enumerate(zip(shape[1:], values.shape[1:], strict=True), start=1):
+        if isinstance(extent, int) and extent != length:
+            raise fault(
+                "D007",
+                f"axis {at} of `{name}` has another length",
+                place,
+                expected=str(node.type),
+                found=found,
+            )
+
+
+def _check_finite(name: str, values: np.ndarray, place: Place) -> None:
+    if values.dtype.kind != "f" or all_finite(values):
+        return
+    wrong = ~np.isfinite(values).reshape(len(values), -1)
+    rows = np.flatnonzero(wrong.any(axis=1))
+    if len(rows):
+        row = int(rows[0])
+        value = values.reshape(len(values), -1)[row][wrong[row]][0]
+        raise fault(
+            "D008",
+            f"`{name}` has numbers that are missing or infinite",
+            place,
+            found=f"{int(wrong.sum())} in {len(rows)} rows; the first, {value}, is in row {row}",
+            help="replace them in the data block, or leave their rows out of the file",
+        )
+
+
+def all_finite(values: np.ndarray) -> bool:
+    """Whether it has no NaN and no infinity, mostly in one pass that makes no array."""
+    if values.flags.c_contiguous:
+        flat = values.reshape(-1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = np.dot(flat, flat)  # less than half the time of a sum
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = np.add.reduce(values, axis=None)
+    # The squares of finite numbers may overflow, so only a finite sum is an answer.
+    return math.isfinite(total) or bool(np.isfinite(values).all())
