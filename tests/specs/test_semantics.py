@@ -38,6 +38,7 @@ def names(body: str) -> list[str]:
         ('3 if "mean" == "sum" else 4', 4),
         ("[5, 6, 7][1]", 6),
         ("([1] + [2, 3])[2]", 3),
+        ('5 if "_l" + 2 + "b" == "_l2b" else 4', 5),
         ("[n * n for n in range(4)][3]", 9),
         ("4 -> maximum(7)", 7),
         ("9 -> sqrt", 3),

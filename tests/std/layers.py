@@ -21,6 +21,15 @@ def statistics(x, n_weight, n_bias, n_running_mean, n_running_var):
     return normed(x, n_weight, n_bias, n_running_mean, n_running_var)
 
 
+def textbook(x, h, **p):
+    """Cho et al. 2014, equations 5 to 8, with the update gate the other way round."""
+    w, u, b = (each.chunk(3) for each in p.values())
+    r = torch.sigmoid(x @ w[0].T + h @ u[0].T + b[0])
+    z = torch.sigmoid(x @ w[1].T + h @ u[1].T + b[1])
+    c = torch.tanh(x @ w[2].T + (r * h) @ u[2].T + b[2])
+    return z * h + (1 - z) * c
+
+
 RECORDS: tuple[Record, ...] = (
     one("Linear", "x -> Linear(4) as l", {"x": "float 5 3"},
         lambda x, l_weight, l_bias: F.linear(x, l_weight, l_bias)),
@@ -91,6 +100,10 @@ STEP = {"x": "float 3 4", "h": "float 3 2"}
 CELLS: tuple[Record, ...] = (
     Record("RNNCell", "y, next_h = RNNCell(2)(x, h = h)", STEP,
            lambda x, h, **p: torch.rnn_tanh_cell(x, h, *p.values())),
+    Record("RNNCell", 'y, next_h = RNNCell(2, relu, "_l0", bias_hh = false)(x, h = h)', STEP,
+           lambda x, h, **p: F.relu(F.linear(x, p["rnn_cell_weight_ih_l0"],
+           p["rnn_cell_bias_ih_l0"]) + h @ p["rnn_cell_weight_hh_l0"].T)),
+    Record("TextbookGRUCell", "y, next_h = TextbookGRUCell(2)(x, h = h)", STEP, textbook),
     Record("GRUCell", "y, next_h = GRUCell(2)(x, h = h)", STEP,
            lambda x, h, **p: torch.gru_cell(x, h, *p.values())),
     Record("LSTMCell", "out, next_h, next_c = LSTMCell(2)(x, h = h, c = c)\n"

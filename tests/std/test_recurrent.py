@@ -26,3 +26,41 @@ def test_parameters_are_torchs(cell: str, bias: bool) -> None:
     found = {each.name: tuple(each.type.shape) for each in spec.models["M"].parameters}
     mirror = CELLS[cell](4, 3, bias=bias).state_dict()
     assert found == {f"{prefix}.{name}": tuple(each.shape) for name, each in mirror.items()}
+
+
+def names(body: str) -> set[str]:
+    spec = loads(f"model M {{\n    input xs: float[batch, time, 4]\n{body}\n    output ys\n}}\n")
+    return {each.name for each in spec.models["M"].parameters}
+
+
+@pytest.mark.parametrize(
+    ("stage", "prefix"),
+    [
+        ("scan(RNNCell(3)) as enc", "enc."),
+        ("scan(RNNCell(3)) as stack.0", "stack.0."),
+        ('scan(RNNCell(3)) as ""', ""),
+        ("scan(RNNCell(3))", "rnn_cell."),
+    ],
+)
+def test_a_scan_s_stage_names_the_cell_that_is_built_in_it(stage: str, prefix: str) -> None:
+    found = names(f"    ys, last = xs -> {stage}")
+    assert found == {f"{prefix}{each}" for each in torch.nn.RNNCell(4, 3).state_dict()}
+
+
+def test_a_tag_ends_the_parameters_names() -> None:
+    found = names(
+        "    repeat k in range(2) {\n"
+        '        xs, last = xs -> scan(GRUCell(4, "_l" + k)) as ""\n    }\n    ys = xs'
+    )
+    assert found == set(torch.nn.GRU(4, 4, 2).state_dict())
+
+
+def test_a_state_given_as_none_begins_as_the_cell_says() -> None:
+    made = loads(
+        "model M {\n    input xs: float[batch, time, 4]\n    cell = RNNCell(3)\n"
+        "    a, last = scan(cell, xs, h = none)\n    b, last = scan(cell, xs)\n"
+        "    output a, b\n}\n"
+    )
+    a, b = made.models["M"].inference.results
+    begins = [each.inputs[0].inputs[0].attributes["body"] for each in (a, b)]
+    assert begins[0] is begins[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from specc.diagnostics import Span, fault
+from specc.diagnostics import Span, SpecError, fault
 from specc.ir import Graph, Output
 from specc.language import syntax
 from specc.language.build.arguments import Given, given
@@ -82,17 +82,35 @@ def apply_stage(frame: Frame, value: Value, at: Span, pipe: syntax.Pipe) -> Valu
         built = build_layer(frame, callee, arguments, stage.span, naming)
         result = apply_layer(frame, built, [piped], stage.span)
     elif isinstance(callee, Native) and callee.name == "scan":
+        if pipe.scope and arguments:
+            arguments[0] = _named_cell(frame, arguments[0], naming, pipe.scope)
         result = apply(frame, callee, [*arguments[:1], piped, *arguments[1:]], stage.span)
     else:
         if pipe.scope and not (isinstance(callee, Instance) and isinstance(stage, syntax.Call)):
-            raise fault(
-                "N008",
-                "`as` names a layer that is built in this stage",
-                pipe.scope.span,
-                help="bind a value with `name = ...`",
-            )
+            raise _names_nothing(pipe.scope)
         result = apply(frame, callee, [piped, *arguments], stage.span)
     return result
+
+
+def _named_cell(frame: Frame, argument: Given, naming: str | None, scope: syntax.Scope) -> Given:
+    """The cell of `xs -> scan(Cell(...)) as name`, built under that name."""
+    if argument.expression is None or argument.name is not None:
+        return argument
+    cell = evaluate(frame, argument.expression, naming)
+    if isinstance(cell, Item) and cell.kind == "cell":
+        cell = build_layer(frame, cell, [], argument.span, naming)
+    elif not isinstance(argument.expression, syntax.Call):
+        raise _names_nothing(scope)
+    return replace(argument, expression=None, value=cell)
+
+
+def _names_nothing(scope: syntax.Scope) -> SpecError:
+    return fault(
+        "N008",
+        "`as` names a layer that is built in this stage",
+        scope.span,
+        help="bind a value with `name = ...`",
+    )
 
 
 def scope_text(frame: Frame, scope: syntax.Scope) -> str:

@@ -136,8 +136,9 @@ def _static(
         return same if operator == "==" else not same
     if operator == "+" and is_list(left) and is_list(right):
         return [*left, *right]
-    if operator == "+" and isinstance(left, str) and isinstance(right, str):
-        return left + right
+    if operator == "+" and isinstance(left, str) and isinstance(right, (str, int)):
+        if not isinstance(right, bool):  # as in a name's template: words and whole numbers
+            return f"{left}{right}"
     for value, span in ((left, left_at), (right, right_at)):
         if not is_number(value):
             raise fault(

@@ -87,10 +87,11 @@ def scan(frame: Frame, arguments: list[Given], at: Span) -> Value:
     stepped = {
         name: _slice(value, axis) if name in sequences else value for name, value in values.items()
     }
+    found = {name: assigned[name].evaluate(frame) for name in states if name in assigned}
     given = {
-        name: lift(assigned[name].evaluate(frame), assigned[name].span, "float")
-        for name in states
-        if name in assigned
+        name: lift(value, assigned[name].span, "float")
+        for name, value in found.items()
+        if value is not None  # begins as the cell says
     }
     spans |= {name: assigned[name].span for name in given}
     return _emit(
@@ -177,8 +178,9 @@ def _emit(
     present = [name for name in values if values[name] is not None]
     sequences = [name for name in present if name in scanned]
     constants = [name for name in present if name not in scanned]
+    scope = f"{cell.path}." if cell.path else ""
     parameters = [
-        frame.parameter(replace(each, path=f"{cell.path}.{each.path}"), (id(cell), each.path), at)
+        frame.parameter(replace(each, path=f"{scope}{each.path}"), (id(cell), each.path), at)
         for each in body.parameters
     ]
     cell.applications += 1
