@@ -53,6 +53,7 @@ class Spec:
         backend: str = "numpy",
         dtype: str = "float32",
         seed: int | None = None,
+        threads: int | None = None,
         out: str | Path | None = None,
         weights: str | Path | None = None,
         inputs: str | Path | None = None,
@@ -66,9 +67,11 @@ class Spec:
         from specc.training.run import Options, execute
 
         pipeline.check_options(backend, dtype, seed)
+        how = {} if threads is None else {"threads": threads}
+        pipeline.check_how(backend, how)
         options = Options(
             overrides=self.overrides, inputs=inputs, weights=weights, backend=backend,
-            dtype=dtype, seed=seed, out=out, save=out is not None,
+            dtype=dtype, seed=seed, out=out, save=out is not None, how=how,
         )  # fmt: skip
         result = execute(self.built, options, progress)
         if result.interrupted is not None:
@@ -82,9 +85,15 @@ class Spec:
         backend: str = "numpy",
         dtype: str = "float32",
         seed: int | None = None,
+        threads: int | None = None,
     ) -> Trainer:
-        """A train block's step for your own loop; the last block unless one is named."""
+        """A train block's step for your own loop; the last block unless one is named.
+
+        `threads` is as in `specc run --threads`; it holds for the whole process.
+        """
         pipeline.check_options(backend, dtype, seed)
+        how = {} if threads is None else {"threads": threads}
+        pipeline.check_how(backend, how)
         trains = {train.name: train for train in self.built.trains}
         if not trains or (name is not None and name not in trains):
             raise fault(
@@ -94,7 +103,7 @@ class Spec:
             )
         train = trains[name] if name else self.built.trains[-1]
         seed = train.seed if seed is None else seed
-        return Trainer(train, backend=backend, dtype=dtype, seed=seed)
+        return Trainer(train, backend=backend, dtype=dtype, seed=seed, how=how)
 
 
 class Model:
@@ -156,10 +165,12 @@ class Model:
 class Trainer:
     """A train block's step: `trainer.step(image=x, label=y)` updates and returns the metrics."""
 
-    def __init__(self, train: ir.Train, *, backend: str, dtype: str, seed: int) -> None:
+    def __init__(
+        self, train: ir.Train, *, backend: str, dtype: str, seed: int, how: Mapping[str, Any]
+    ) -> None:
         from specc.training.engines import engine
 
-        self._learner: Learner = engine(train, backend, seed=seed, dtype=dtype)[0]
+        self._learner: Learner = engine(train, backend, seed=seed, dtype=dtype, how=how)[0]
 
     def step(self, /, **batch: np.ndarray) -> dict[str, float]:
         """One update. Arrays are converted as a data block's columns are.

@@ -35,6 +35,7 @@ STAGES = (
 )  # fmt: skip
 PRECISIONS = ("bf16", "fp16")
 DEVICE = re.compile(r"cpu|cuda(:\d+)?")
+THREADS = 256  # more than any machine's cores would serve
 SEED_LIMIT = 2**32  # a seed is one word of Philox's key
 
 
@@ -116,6 +117,13 @@ def training_graph(train: Train) -> Graph:
 @undisturbed
 def update_graph(train: Train) -> Graph:
     return lower(step(train))
+
+
+def divide(graph: Graph, axis: str) -> passes.Division:
+    """A step's graph over a part of its examples, whose results add up to the whole's."""
+    division = passes.divide(graph, axis)
+    drawn = division.drawn and pruned(division.drawn, lambda _: True)
+    return replace(division, graph=pruned(simplify(division.graph), lambda _: True), drawn=drawn)
 
 
 def pruned(graph: Graph, wanted: Callable[[Output], bool]) -> Graph:
@@ -204,6 +212,9 @@ def check_how(backend: str, how: Mapping[str, Any]) -> None:
         if name == "without":
             _check_passes(backend, value)
             continue
+        if name == "threads":
+            _check_threads(value)
+            continue
         option = "--compile" if name == "compiled" else f"--{name}"
         if backend != "torch":
             raise fault("B103", f"`{option}` is torch's", found=f"backend {backend}")
@@ -212,6 +223,11 @@ def check_how(backend: str, how: Mapping[str, Any]) -> None:
             raise fault("B103", "no such precision", expected=expected, found=str(value))
         if name == "device" and not DEVICE.fullmatch(str(value)):
             raise fault("B103", "no such device", expected="cpu, cuda or cuda:1", found=str(value))
+
+
+def _check_threads(value: Any) -> None:
+    if type(value) is not int or not 1 <= value <= THREADS:
+        raise fault("B103", "no number of threads", expected=f"1 to {THREADS}", found=repr(value))
 
 
 def _check_passes(backend: str, without: Collection[str]) -> None:

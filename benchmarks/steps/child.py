@@ -41,7 +41,7 @@ class Child:
             sys.modules["torch"].set_num_threads(threads)
 
     def _train(self, system: str, weights: dict[str, Any]) -> None:
-        training = SYSTEMS[system].training(self.workload, weights)
+        training = SYSTEMS[system].training(self.workload, weights, self.threads)
         made = batches(self.workload, KEPT)
         self.first = lambda: [training.step(**batch) for batch in made[:FIRST]]
         self.once = _round_of(lambda batch: training.step(**batch), made)

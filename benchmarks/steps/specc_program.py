@@ -14,9 +14,15 @@ from benchmarks.steps.workloads import Workload
 class Training:
     """`trainer.step`, as in one's own loop."""
 
-    def __init__(self, workload: Workload, weights: dict[str, np.ndarray], backend: str) -> None:
+    def __init__(
+        self,
+        workload: Workload,
+        weights: dict[str, np.ndarray],
+        backend: str,
+        threads: int | None = None,
+    ) -> None:
         try:
-            self.trainer = specc.load(workload.spec).trainer(backend=backend)
+            self.trainer = specc.load(workload.spec).trainer(backend=backend, threads=threads)
         except specc.SpecError as error:
             raise _absence(error) from None
         _library(backend)

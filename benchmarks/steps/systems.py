@@ -33,9 +33,13 @@ class System:
     options: tuple[tuple[str, Any], ...] = ()
     only_images: bool = False  # says something new only where there are convolutions
     only_training: bool = False
+    told_threads: bool = False  # the others read what the process's environment says
 
-    def training(self, workload: Workload, weights: dict[str, np.ndarray]) -> Training:
-        return self._class("Training")(workload, weights, **dict(self.options))
+    def training(
+        self, workload: Workload, weights: dict[str, np.ndarray], threads: int = 1
+    ) -> Training:
+        told = {"threads": threads} if self.told_threads else {}
+        return self._class("Training")(workload, weights, **dict(self.options), **told)
 
     def inference(self, workload: Workload, weights: dict[str, np.ndarray]) -> Inference:
         return self._class("Inference")(workload, weights, **dict(self.options))
@@ -63,7 +67,7 @@ SYSTEMS = {
         (("fused", True), ("channels_last", True)), only_images=True,
     ),
     BY_HAND: System("NumPy by hand", "by_hand"),
-    "specc": System("specc, NumPy", "specc_program", (("backend", "numpy"),)),
+    "specc": System("specc, NumPy", "specc_program", (("backend", "numpy"),), told_threads=True),
     "specc torch": System("specc, torch", "specc_program", (("backend", "torch"),)),
     "specc onnx": System("specc, ONNX Runtime", "specc_program", (("backend", "onnx"),)),
 }  # fmt: skip

@@ -26,6 +26,12 @@ def declare(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="DIR", help="where results go; else a new folder in runs/")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument(
+        "--threads",
+        type=number(1, pipeline.THREADS),
+        metavar="N",
+        help="compute on N threads; NumPy has each take a part of the batch where that pays",
+    )
     parser.add_argument("--device", metavar="D", help="torch's: cpu (unless said), cuda, cuda:1")
     parser.add_argument("--precision", metavar="P", help="torch's forward in bf16 or fp16")
     parser.add_argument("--compile", action="store_true", help="have torch.compile make the step")
@@ -66,6 +72,7 @@ def _how(options: Namespace) -> dict[str, Any]:
         "precision": options.precision,
         "compiled": options.compile,
         "without": tuple(options.without),
+        "threads": options.threads,
     }
     return {name: value for name, value in said.items() if value}
 

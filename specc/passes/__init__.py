@@ -1,11 +1,12 @@
 """Graphs to graphs: gradients, the training step, fewer nodes, no calls. Runs nothing."""
 
 from specc.passes.differentiate import differentiate
+from specc.passes.divide import Division, Undividable, divide
 from specc.passes.expand import expand
 from specc.passes.simplify import simplify
 from specc.passes.step import gradient_pairs, gradients, matches, objective, step, trained, update
 
 __all__ = [
-    "differentiate", "expand", "gradient_pairs", "gradients", "matches", "objective", "simplify",
-    "step", "trained", "update",
+    "Division", "Undividable", "differentiate", "divide", "expand", "gradient_pairs", "gradients",
+    "matches", "objective", "simplify", "step", "trained", "update",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 from specc.ir.model import Train
 from specc.training.evaluate import Evaluator
 from specc.training.learner import Learner
+from specc.training.threads import limit
 
 
 def engine(
@@ -20,12 +21,19 @@ def engine(
 ) -> tuple[Learner, Evaluator]:
     """A learner and an evaluator; `how` are a backend's own choices, such as a device.
 
+    `how["threads"]` holds for the whole process, as torch's own setting does.
+
     Raises:
         SpecError: B002 where the backend's library isn't installed.
     """
+    threads = (how or {}).get("threads", 0)
     if backend == "torch":
+        from specc.backends import backend as loaded
         from specc.training.torch import TorchLearner, compiled
 
+        how = {name: value for name, value in (how or {}).items() if name != "threads"}
+        if threads:
+            loaded("torch").set_threads(threads)
         learner = TorchLearner(train, seed=seed, dtype=dtype, how=how)
         return learner, Evaluator(train.model, seed=seed, dtype=dtype, compile=compiled(how))
     if backend == "onnx":
@@ -36,5 +44,7 @@ def engine(
         compile = loaded("onnx").compile
         return learner, Evaluator(train.model, seed=seed, dtype=dtype, compile=compile)
     without = tuple((how or {}).get("without", ()))
-    learner = Learner(train, seed=seed, dtype=dtype, without=without)
+    if threads:
+        limit(threads)
+    learner = Learner(train, seed=seed, dtype=dtype, without=without, threads=threads)
     return learner, Evaluator(train.model, seed=seed, dtype=dtype, without=without)

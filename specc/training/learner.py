@@ -19,6 +19,7 @@ from specc.ir.types import Type
 from specc.training.feeds import Feeds, all_finite, batch_inputs
 from specc.training.initial import Initials, array_dtype, arrays_of, flat_views, static
 from specc.training.packing import Group, groups_of, packed
+from specc.training.threads import in_threads
 
 if TYPE_CHECKING:
     from specc.backends.numpy import Wired
@@ -33,10 +34,19 @@ class Learner:
     """
 
     def __init__(
-        self, train: Train, *, seed: int, dtype: str, without: Collection[str] = ()
+        self,
+        train: Train,
+        *,
+        seed: int,
+        dtype: str,
+        without: Collection[str] = (),
+        threads: int = 0,
     ) -> None:
         self.train, self.seed, self.dtype = train, seed, dtype
         self.without = without  # passes of the NumPy backend that are left out
+        self.threads = (
+            threads  # 0: as many as NumPy's linear algebra takes, and no parts of a batch
+        )
         self.steps = 0  # updates made
         self.epoch = 0  # the one under way, for messages; 0 outside epochs
         self.scale = np.ones(())  # what the plateaus make of the learning rate
@@ -55,6 +65,9 @@ class Learner:
     def _make_programs(self, update: Graph) -> None:
         """What a step runs; another backend's learner has its own."""
         self.objective = pipeline.compile(self.graph, self.dtype, without=self.without)
+        if self.threads:
+            batch = self.train.batch
+            self.objective = in_threads(self.objective, self.threads, batch, self.without)
         changed = {name: name for role in ("parameter", "moment") for name in update.taking(role)}
         self.update = pipeline.compile(update, self.dtype, updates=changed, without=self.without)
 

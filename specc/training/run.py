@@ -88,7 +88,12 @@ def _as_begun(options: Options, begun: Mapping[str, Any]) -> Options:
         given = getattr(options, name)
         if given not in (None, {}) and given != begun.get(name):
             raise _changed(what, begun.get(name), given)
-    return replace(options, overrides=begun["overrides"], seed=begun["seed"], dtype=begun["dtype"])
+    how = dict(options.how or {})
+    if begun.get("parts"):
+        how.setdefault("threads", begun["parts"])
+    return replace(
+        options, overrides=begun["overrides"], seed=begun["seed"], dtype=begun["dtype"], how=how
+    )
 
 
 def _changed(what: str, before: object, now: object) -> SpecError:
@@ -174,7 +179,8 @@ class Running:
             "dtype": self.dtype,
             "backend": self.options.backend,
             "versions": run_folder.versions(),
-            "threads": run_folder.threads(),
+            "parts": (self.options.how or {}).get("threads"),
+            "threads": str((self.options.how or {}).get("threads") or run_folder.threads()),
             "digests": [learner.digest() for learner, _, _ in self.prepared],
             "data": [material.digest() for _, _, material in self.prepared],
         }

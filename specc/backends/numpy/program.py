@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,12 @@ class Program:
         self.outputs = tuple(output.name for output in graph.outputs)
         self._direct = [self.outputs[place] for place in made.outputs]
         self._written = {name: self.dtypes[name] for name in updates.values()}
+
+    def twin(self) -> Program:
+        """The same program over memory of its own, to run beside this one."""
+        other = copy(self)
+        other._bindings = Bindings(self._bindings.capacities, self._bindings.bind)
+        return other
 
     @property
     def slots(self) -> Sequence[Array]:

@@ -49,6 +49,13 @@ def check_device(device: str) -> None:
         raise fault("B103", f"torch has no `{device}` here", expected="cpu", found=found)
 
 
+def set_threads(count: int) -> None:
+    """From now on torch's operations take so many threads, in the whole process."""
+    import torch
+
+    torch.set_num_threads(count)
+
+
 def saved(weights: Mapping[str, Any]) -> bytes:
     """A state_dict as torch.save writes it."""
     import torch
