@@ -8,7 +8,6 @@ from typing import Any
 from specc.ir.model import Train
 from specc.training.evaluate import Evaluator
 from specc.training.learner import Learner
-from specc.training.threads import limit
 
 
 def engine(
@@ -45,6 +44,8 @@ def engine(
         return learner, Evaluator(train.model, seed=seed, dtype=dtype, compile=compile)
     without = tuple((how or {}).get("without", ()))
     if threads:
+        from specc.training.threads import limit
+
         limit(threads)
     learner = Learner(train, seed=seed, dtype=dtype, without=without, threads=threads)
     return learner, Evaluator(train.model, seed=seed, dtype=dtype, without=without)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from specc.ir.types import Type
 from specc.training.feeds import Feeds, all_finite, batch_inputs
 from specc.training.initial import Initials, array_dtype, arrays_of, flat_views, static
 from specc.training.packing import Group, groups_of, packed
-from specc.training.threads import in_threads
 
 if TYPE_CHECKING:
     from specc.backends.numpy import Wired
@@ -64,8 +63,10 @@ class Learner:
 
     def _make_programs(self, update: Graph) -> None:
         """What a step runs; another backend's learner has its own."""
-        self.objective = pipeline.compile(self.graph, self.dtype, without=self.without)
+        self.objective: Any = pipeline.compile(self.graph, self.dtype, without=self.without)
         if self.threads:
+            from specc.training.threads import in_threads
+
             batch = self.train.batch
             self.objective = in_threads(self.objective, self.threads, batch, self.without)
         changed = {name: name for role in ("parameter", "moment") for name in update.taking(role)}
