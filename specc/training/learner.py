@@ -43,9 +43,7 @@ class Learner:
     ) -> None:
         self.train, self.seed, self.dtype = train, seed, dtype
         self.without = without  # passes of the NumPy backend that are left out
-        self.threads = (
-            threads  # 0: as many as NumPy's linear algebra takes, and no parts of a batch
-        )
+        self.threads = threads  # 0: as many as NumPy's linear algebra takes, and a whole batch
         self.steps = 0  # updates made
         self.epoch = 0  # the one under way, for messages; 0 outside epochs
         self.scale = np.ones(())  # what the plateaus make of the learning rate
@@ -125,7 +123,7 @@ class Learner:
 
     # Another backend's learner has no such programs, and so no such property is asked for.
     @cached_property
-    def _measure(self) -> Wired:
+    def _measure(self) -> Callable[[Mapping[str, np.ndarray]], Arrays]:
         return self.objective.wired(self._feeds, self.gradients)
 
     @cached_property

@@ -6,7 +6,7 @@ gives the same bits. Divides no graph: `passes.divide` does.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -70,6 +70,12 @@ class Divided:
             for each in others:
                 self._add(results, each.result(), out)
         return results | _run(self.end, results)
+
+    def wired(
+        self, feeds: Mapping[str, np.ndarray], out: Mapping[str, np.ndarray] = NOTHING
+    ) -> Callable[[Mapping[str, np.ndarray]], Arrays]:
+        """`run` of what is fed alike each time and what is new."""
+        return lambda fresh: self.run({**feeds, **fresh}, out)
 
     def _fed(self, given: Mapping[str, np.ndarray], place: int, count: int) -> Arrays:
         start, stop = (count * each // self.threads for each in (place, place + 1))
