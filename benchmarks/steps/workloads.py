@@ -39,6 +39,25 @@ def _layers(**weights: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def _transformer(stack: str, layers: int, width: int, inner: int) -> dict[str, tuple[int, ...]]:
+    """torch's names of an encoder's or a decoder's layers, and of the norm after them."""
+    decodes = stack == "decoder"
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in range(layers):
+        path = f"transformer.{stack}.layers.{layer}"
+        for name in ("self_attn", "multihead_attn")[: 1 + decodes]:
+            shapes |= {
+                f"{path}.{name}.in_proj_weight": (3 * width, width),
+                f"{path}.{name}.in_proj_bias": (3 * width,),
+                f"{path}.{name}.out_proj.weight": (width, width),
+                f"{path}.{name}.out_proj.bias": (width,),
+            }
+        norms = {f"norm{number}": (width,) for number in range(1, 3 + decodes)}
+        layer_of = {"linear1": (inner, width), "linear2": (width, inner), **norms}
+        shapes |= {f"{path}.{name}": shape for name, shape in _layers(**layer_of).items()}
+    return shapes | {f"transformer.{stack}.norm.{kind}": (width,) for kind in ("weight", "bias")}
+
+
 WORKLOADS = {
     each.name: each
     for each in (
@@ -61,6 +80,14 @@ WORKLOADS = {
             _layers(conv1=(32, 3, 3, 3), norm1=(32,), conv2=(64, 32, 3, 3), norm2=(64,),
                     conv3=(64, 64, 3, 3), norm3=(64,), fc=(10, 1024)),
             {"norm1": 32, "norm2": 64, "norm3": 64},
+        ),
+        Workload(
+            "transformer",
+            "2 + 2 layers of 256, 4 heads, 1,024 within, 5,000 words, length 32, Adam, batch 16",
+            16, {"source": (32,), "previous": (32,)},
+            {"embed.weight": (5000, 256), **_transformer("encoder", 2, 256, 1024),
+             **_transformer("decoder", 2, 256, 1024), **_layers(out=(5000, 256))}, {},
+            classes=5000, tokens=True,
         ),
     )
 }  # fmt: skip
