@@ -24,7 +24,7 @@ from specc.compare.numbers import (
     floor_of_gradients,
     rows_of,
 )
-from specc.compare.parties import Party, Trained, parties_of, shared
+from specc.compare.parties import Party, Shaken, Trained, parties_of, shared
 from specc.compare.subject import Subject, moved, subject_of
 from specc.diagnostics import fault
 
@@ -138,7 +138,7 @@ def compared(
             spread_of[precision] = spreads(subject, precision)
         reference = {**values[first.label], **trained[first.label].values}
         other = {**values[second.label], **trained[second.label].values}
-        rows = rows_of(other, reference, spread_of[precision], precision)
+        rows = judged(other, reference, spread_of[precision], subject, precision)
         pair = Pair(first.label, second.label, precision, rows, shared(first, second))
         if pair.differs or trace:
             kinds = {row.kind for row in rows if row.verdict == DIFFERS}
@@ -159,15 +159,40 @@ def spreads(subject: Subject, precision: str) -> dict[Value, float]:
     def results(of: Subject) -> dict[Value, Array]:
         return {**party.measure(of), **(party.train(of).values if of.steps else {})}
 
-    still = results(subject)
+    shaken = [results(moved(subject, precision, number)) for number in range(MOVES)]
+    return _furthest(results(subject), shaken)
+
+
+def judged(
+    actual: Values,
+    reference: Values,
+    spread_of: Mapping[Value, float],
+    subject: Subject,
+    precision: str,
+) -> list[Row]:
+    """The rows; where one differs, the spreads also tell what rounding inside the model does."""
+    rows = rows_of(actual, reference, spread_of, precision)
+    if not any(row.verdict == DIFFERS for row in rows):
+        return rows
+    inside = roundings(subject, precision)
+    wider = {value: max(spread, inside.get(value, 0.0)) for value, spread in spread_of.items()}
+    return rows_of(actual, reference, wider, precision)
+
+
+def roundings(subject: Subject, precision: str) -> dict[Value, float]:
+    """How far the NumPy reference moves when every result inside is rounded otherwise."""
+    still = Party(precision).measure(subject)
+    shaken = [Shaken(precision, number).measure(subject) for number in range(MOVES)]
+    return _furthest(still, shaken)
+
+
+def _furthest(still: Values, moved: Sequence[Values]) -> dict[Value, float]:
     rms = floor_of_gradients(still)
-    found = dict.fromkeys(still, 0.0)
-    for number in range(MOVES):
-        shaken = results(moved(subject, precision, number))
-        for value in still:
-            if still[value].dtype.kind == "f":
-                found[value] = max(found[value], error(value, shaken, still, rms))
-    return found
+    return {
+        value: max(error(value, each, still, rms) for each in moved)
+        for value, array in still.items()
+        if array.dtype.kind == "f"
+    }
 
 
 def _against(subject: Subject, party: Party, foreign: Foreign, missing: list[str]) -> Comparison:
@@ -176,7 +201,7 @@ def _against(subject: Subject, party: Party, foreign: Foreign, missing: list[str
     other = foreign.outputs(subject, values)
     moves = {v: s for v, s in spreads(subject, party.dtype).items() if v in other}
     reference = {v: a for v, a in values.items() if v in other}
-    rows = rows_of(other, reference, moves, party.dtype)
+    rows = judged(other, reference, moves, subject, party.dtype)
     missing = [*missing, *foreign.notes]
     pair = Pair(
         party.label, str(foreign.path), party.dtype, rows,

@@ -78,6 +78,18 @@ class Party:
         return feeds_of(graph, subject, self.dtype, batch)
 
 
+class Shaken(Party):
+    """NumPy whose every result is rounded up or down at random: how far rounding alone goes."""
+
+    def __init__(self, dtype: str, seed: int) -> None:
+        super().__init__(dtype)
+        self.seed, self.unit = seed, float(np.finfo(dtype).eps) / 2
+
+    def compile(self, graph: Graph) -> Run:
+        rounded = passes.shake(pipeline.lower(graph), self.unit, self.seed)
+        return reading(pipeline.compile(rounded, self.dtype))
+
+
 class Torch(Party):
     """Gradients are torch.autograd's, through the module that an export would hold."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from specc.compare.compare import spreads
+from specc.compare.compare import judged, spreads
 from specc.compare.numbers import DIFFERS, UNDETERMINED, Row, rows_of
 from specc.compare.parties import PARTIES
 from specc.compare.subject import Subject, bare, made, with_loss
@@ -63,7 +63,7 @@ def outcome(text: str, seed: int = 0) -> Outcome:
     for party, other in zip(parties[1:], values[1:], strict=True):
         if not any(row.verdict == DIFFERS for row in rows_of(other, reference, {}, "float64")):
             continue
-        rows = rows_of(other, reference, spreads(subject, "float64"), "float64")
+        rows = judged(other, reference, spreads(subject, "float64"), subject, "float64")
         wrong = [row for row in rows if row.verdict == DIFFERS]
         if wrong:
             worst = max(wrong, key=lambda row: row.relative)
