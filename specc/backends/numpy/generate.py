@@ -25,6 +25,8 @@ SPOKEN = ("F", "I", "Any", "Iterator", "Mapping", "Sequence", "product", "math",
 
 PASSES = ("rewrite", "layout", "fuse", "plan")  # each can be left out
 STEPS = 200  # of a function, in programs that have more than twice as many
+FILES = {"runtime": ("runtime", "convolution")}  # where the pieces are
+PIECE = r"^(?=def |class |[A-Z_]+\b.* = )"
 CARRIED = "# what a module carries\n"  # in frame.py, what stands above is only its form
 
 
@@ -297,10 +299,16 @@ def _long(before: str, items: Sequence[str], indent: str) -> list[str]:
 # ── pieces of specc's own source ─────────────────────────────────────────────────────────────────
 @cache
 def pieces(module: str) -> dict[str, str]:
-    """Each function, class and table at the top level of runtime.py or frame.py, as it stands."""
-    text = (Path(__file__).parent / f"{module}.py").read_text("utf-8").split(CARRIED)[-1]
+    """Each function, class and table at the top level of a module's files, as it stands."""
+    files = FILES.get(module, (module,))
+    texts = [(Path(__file__).parent / f"{file}.py").read_text("utf-8") for file in files]
     found: dict[str, str] = {}
-    for part in re.split(r"^(?=def |class |[A-Z_]+\b.* = )", text, flags=re.MULTILINE):
+    parts = [
+        part
+        for text in texts
+        for part in re.split(PIECE, text.split(CARRIED)[-1], flags=re.MULTILINE)
+    ]
+    for part in parts:
         if match := re.match(r"(?:def |class )?(\w+)", part):
             found[match[1]] = re.split(r"^# ──", part, flags=re.MULTILINE)[0].rstrip()
     return found

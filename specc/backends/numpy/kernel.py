@@ -31,8 +31,10 @@ class Site(Protocol):
         """The NumPy type of one of the graph's dtypes."""
         ...
 
-    def view(self, name: str, expression: str) -> str:
-        """A name for `expression`, in which {} is the array `name`; made early if it can be."""
+    def view(self, name: str, expression: str, *others: str) -> str:
+        """A name for `expression`, in which {} is the array `name`; made early if it can be, that
+        is if that array and the `others` that it speaks of are known then.
+        """
         ...
 
     def bits(self, index: int) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from specc.backends.numpy.kernel import Kernel, Site, Write, no, yes
-from specc.backends.numpy.layout import Order, batch_last, order_of_view, plain
+from specc.backends.numpy.layout import Order, order_of_view, plain
+from specc.backends.numpy.window_kernels import window_kernels
 from specc.ir import Extent, Node, Type
-from specc.ir.size import maximum, product
+from specc.ir.size import product
 
 SHORT = 8  # a reduction calls its loop once a row: over fewer elements, whole slices are quicker
-PATCHES = 1 << 18  # elements of the patches that a convolution works on at a time
 BLOCK = 8192  # elements that erf works on at a time: five rows of them stay in the cache
 
 
@@ -221,126 +221,6 @@ def _same_matrices(source: Node, operand: Node) -> bool:
     return source.rank >= 2 and source.shape[-2:] == operand.shape[-2:]
 
 
-# ── windows ──────────────────────────────────────────────────────────────────────────────────────
-def _windows(s: Site) -> str:
-    at = s.node.attributes
-    steps = ", ".join(repr(at[key]) for key in ("axes", "sizes", "strides", "dilations"))
-    return f"{s.use('windows')}({{}}, {steps})"
-
-
-def _overlap_add(s: Site) -> list[str]:
-    at = s.node.attributes
-    steps = ", ".join(repr(at[key]) for key in ("axes", "strides", "dilations"))
-    return [f"{s.use('overlap_add')}({s.inputs[0]}, {steps}, {s.out})"]
-
-
-def _physical(s: Site, index: int, order: Order) -> str:
-    """An operand, or with -1 the result, with its axes in the order in which they lie."""
-    name = s.out if index < 0 else s.inputs[index]
-    if order == plain(len(order)):
-        return name
-    return s.view(name, f"{{}}.transpose({order!r})")
-
-
-def _patches(s: Site, index: int, sizes: Sequence[Extent]) -> str:
-    """The windows of an operand [b, c, ...] as [c, sizes ..., places ..., b]."""
-    n = len(sizes)
-    axes, at = tuple(range(2, 2 + n)), s.node.attributes
-    steps = ", ".join(repr(each) for each in (axes, tuple(sizes), at["strides"], at["dilations"]))
-    order = (1, *range(2 + n, 2 + 2 * n), *axes, 0)
-    return s.view(s.inputs[index], f"{s.use('windows')}({{}}, {steps}).transpose({order!r})")
-
-
-def _matrix(s: Site, name: str, node: Node) -> str:
-    """Filters [o, c, ...] as rows o."""
-    shape = (node.shape[0], product(node.shape[1:]))
-    return s.view(name, f"{{}}.reshape({s.shape(shape)})")
-
-
-def _convolve(s: Site) -> list[str]:
-    filters = s.operands[1]
-    seen = _patches(s, 0, filters.shape[2:])
-    y = _physical(s, -1, batch_last(s.node.rank))
-    matrix = _matrix(s, s.inputs[1], filters)
-    return [f"{s.use('convolve')}({seen}, {matrix}, {y}, {s.scratch[0]})"]
-
-
-def _convolve_filters(s: Site) -> list[str]:
-    seen = _patches(s, 0, s.node.attributes["sizes"])
-    g = _physical(s, 1, batch_last(s.operands[1].rank))
-    work, part = s.scratch
-    out = _matrix(s, s.out, s.node)
-    return [f"{s.use('convolve_filters')}({seen}, {g}, {out}, {work}, {part})"]
-
-
-def _convolve_input(s: Site) -> list[str]:
-    filters, at = s.operands[1], s.node.attributes
-    order = batch_last(s.node.rank)
-    g, out = _physical(s, 0, order), _physical(s, -1, order)
-    matrix = _matrix(s, s.inputs[1], filters)
-    steps = ", ".join(repr(e) for e in (filters.shape[2:], at["strides"], at["dilations"]))
-    call = f"{s.use('convolve_input')}({g}, {matrix}, {steps}, {out}, {s.scratch[0]})"
-    return [call]
-
-
-def _images(node: Node, index: int) -> Order:
-    """Batch last for images; filters as they are."""
-    rank = node.rank
-    filters = index == 1 and node.op.name != "convolve_filters"
-    return plain(rank) if filters else batch_last(rank)
-
-
-def _patch_room(node: Node) -> Type:
-    """Room for the patches of a few places, of one at least."""
-    if node.op.name == "convolve_filters":
-        patch, batch = product(node.shape[1:]), node.inputs[0].shape[0]
-    else:
-        patch, batch = product(node.inputs[1].shape[1:]), node.shape[0]
-    return Type(node.dtype, (maximum(PATCHES, patch * batch),))
-
-
-def _patch_and_part(node: Node) -> Sequence[Type]:
-    return (_patch_room(node), Type(node.dtype, (product(node.shape[1:]), node.shape[0])))
-
-
-def _pool_windows(s: Site, name: str, order: Order, written: bool = False) -> str:
-    at = s.node.attributes
-    steps = ", ".join(repr(at[key]) for key in ("axes", "sizes", "strides", "dilations"))
-    ends = tuple(range(len(order), len(order) + len(at["axes"])))
-    steps += ", writeable=True" if written else ""
-    return s.view(name, f"{s.use('windows')}({{}}, {steps}).transpose({(*order, *ends)!r})")
-
-
-def _max_pool(s: Site) -> list[str]:
-    order = s.order(-1)
-    assert order
-    seen = _pool_windows(s, s.inputs[0], order)
-    return [f"{s.use('max_pool')}({seen}, {_physical(s, -1, order)})"]
-
-
-def _max_pool_gradient(s: Site) -> list[str]:
-    order, at = s.order(-1), s.node.attributes
-    assert order
-    seen = _pool_windows(s, s.inputs[0], order)
-    into = _pool_windows(s, s.out, order, True)
-    y, g = _physical(s, 1, order), _physical(s, 2, order)
-    lengths = zip(at["sizes"], at["strides"], at["dilations"], strict=True)
-    apart = all((size - 1) * step + 1 <= stride for size, stride, step in lengths)
-    counts = s.operands[1].shape
-    whole = all(
-        size == stride and counts[axis] * stride == s.node.shape[axis]
-        for axis, size, stride in zip(at["axes"], at["sizes"], at["strides"], strict=True)
-    )
-    lines = [] if apart and whole else [f"{s.out}.fill(0.0)"]
-    arguments = ", ".join([seen, y, g, into, repr(apart), *s.scratch])
-    return [*lines, f"{s.use('max_pool_gradient')}({arguments})"]
-
-
-def _pool_room(node: Node) -> Sequence[Type]:
-    count = product(node.inputs[1].shape)
-    return (Type(node.dtype, (count,)), Type(node.dtype, (count,)), Type("bool", (count,)))
-
-
 # ── sums of products ─────────────────────────────────────────────────────────────────────────────
 def _rows_of(s: Site, index: int, order: Order, count: int) -> str:
     """A dense operand as a matrix, its innermost `count` axes in a row."""
@@ -537,15 +417,7 @@ kernels: dict[str, Kernel] = {
     # linear
     "matmul": Kernel(_matmul, broadcasts=_same_matrices),
     # window
-    "windows": Kernel(view=_windows, views=no),
-    "overlap_add": Kernel(_overlap_add),
-    "convolve": Kernel(_convolve, wants=_images, scratch=lambda node: (_patch_room(node),)),
-    "convolve_input": Kernel(
-        _convolve_input, wants=_images, scratch=lambda node: (_patch_room(node),)
-    ),
-    "convolve_filters": Kernel(_convolve_filters, wants=_images, scratch=_patch_and_part),
-    "max_pool": Kernel(_max_pool),
-    "max_pool_gradient": Kernel(_max_pool_gradient, scratch=_pool_room),
+    **window_kernels,
     # indexing
     "take": Kernel(_take, _take_scalar),
     "take_along_axis": Kernel(_take_along, scratch=_places_of(1)),

@@ -1,8 +1,8 @@
 """numpy.layout: the order in which each value's axes lie in memory. Assigns no memory.
 
 An order lists the axes from the outermost to the innermost. A convolution and all around it have
-channels outermost and the batch innermost, so that a row of memory is a row of images: every step
-of a window is then a copy of long runs, and a filter's output is one row of a matrix product.
+rows outermost, then channels, and the batch innermost: every step of a window is then a copy of
+long runs, the rows of a window lie next to each other, and a row of the result is a product.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ PLAIN = ("erf",)  # is made row by row
 FOLLOWING = ("pad", "max_pool", "max_pool_gradient")  # and what is elementwise
 
 
-def batch_last(rank: int) -> Order:
-    return (*range(1, rank), 0)
+def rows_first(rank: int) -> Order:
+    """Of images [b, c, rows, columns ...]."""
+    return (2, 1, *range(3, rank), 0)
 
 
 def plain(rank: int) -> Order:
@@ -44,7 +45,7 @@ def layout(graph: Graph) -> dict[int, Order]:
 def needed(graph: Graph) -> dict[int, Order]:
     """The orders that there is no choice of: a convolution writes in its own."""
     convolved = [n for n in toposort(graph.results) if n.op.name in CONVOLUTIONS[:2]]
-    return {id(node): batch_last(node.rank) for node in convolved}
+    return {id(node): rows_first(node.rank) for node in convolved}
 
 
 def _images(node: Node) -> int:
@@ -56,12 +57,12 @@ def _order(node: Node, order_of: Mapping[int, Order], wished: set[int]) -> Order
     name, rank = node.op.name, node.rank
     given = [order_of.get(id(each), plain(each.rank)) for each in node.inputs]
     if name in ("convolve", "convolve_input"):
-        return batch_last(rank)
+        return rows_first(rank)
     if name in VIEWS:
         return order_of_view(node, given[0]) or plain(rank)
     if (node.op.elementwise and name not in PLAIN) or name in FOLLOWING:
         if id(node) in wished:
-            return batch_last(rank)
+            return rows_first(rank)
         moved = [
             order
             for each, order in zip(node.inputs, given, strict=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from specc.ir import Node, Op, Type
+from specc.ir import Extent, Node, Op, Type
 from specc.ir.op import Attributes
 from specc.ops.rules import without
 from specc.ops.window import count_of
@@ -17,15 +17,16 @@ def _no_gradient(*_: Node) -> None:
     raise AssertionError("the gradient is taken before a backend sees the graph")
 
 
-def _counts(x: Type, sizes: Sequence[object], at: Attributes) -> tuple[object, ...]:
+def _counts(x: Type, sizes: Sequence[Extent], at: Attributes) -> tuple[Extent, ...]:
     steps = zip(x.shape[2:], sizes, at["strides"], at["dilations"], strict=True)
-    return tuple(count_of(extent, size, *step) for extent, size, *step in steps)  # type: ignore[arg-type]
+    return tuple(count_of(extent, size, *step) for extent, size, *step in steps)
 
 
 def _convolve(inputs: Sequence[Type], at: Attributes) -> Type:
     x, filters = inputs
-    counts = _counts(x, filters.shape[2:], at)
-    return Type(x.dtype, (x.shape[0], filters.shape[0], *counts))  # type: ignore[arg-type]
+    *counts, last = _counts(x, filters.shape[2:], at)
+    columns = (2, last // 2) if at["halved"] else (last,)
+    return Type(x.dtype, (x.shape[0], filters.shape[0], *counts, *columns))
 
 
 def _convolve_input(inputs: Sequence[Type], at: Attributes) -> Type:
@@ -54,14 +55,15 @@ WINDOW = ("axes", "sizes", "strides", "dilations")
 convolve = Op(
     "convolve",
     "numpy",
-    "x[b, c, ...] with every filter[o, c, ...] at every place: y[b, o, ...].",
+    "x[b, c, ...] with every filter[o, c, ...] at every place: y[b, o, ...]; halved: the even "
+    "columns, then the odd ones, [b, o, ..., 2, columns / 2].",
     _convolve,
     _no_gradient,
 )
 convolve_input = Op(
     "convolve_input",
     "numpy",
-    "What the gradient g[b, o, ...] of `convolve` says of its x.",
+    "What the gradient g[b, o, ...] of `convolve` says of its x, from `low` on.",
     _convolve_input,
     _no_gradient,
 )

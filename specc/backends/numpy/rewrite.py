@@ -221,6 +221,9 @@ def _steps(seen: Node) -> dict[str, tuple[int, ...]]:
     return {key: seen.attributes[key] for key in ("strides", "dilations")}
 
 
+WHOLE = {"halved": False}
+
+
 def convolution(node: Node) -> Node | None:
     """[b ... o] = windows(x) @ filters, with its channels put second → convolve(x, filters)"""
     factors = _product(node.inputs[0])
@@ -229,7 +232,7 @@ def convolution(node: Node) -> Node | None:
     seen, filters = _unfolded(factors[0]), _filters(factors[1])
     if seen is None or filters is None or filters.rank != node.rank:
         return None
-    made = apply(convolve, seen.inputs[0], filters, **_steps(seen))
+    made = apply(convolve, seen.inputs[0], filters, **_steps(seen), **WHOLE)
     return made if made.shape == node.shape else None
 
 
@@ -250,7 +253,10 @@ def input_gradient(node: Node) -> Node | None:
         return None
     if moved.shape != (g.shape[0], filters.shape[1], *g.shape[2:], *filters.shape[2:]):
         return None
-    return apply(convolve_input, g, filters, extents=at["extents"], **_steps(node))
+    low = (0,) * n
+    return apply(
+        convolve_input, g, filters, extents=at["extents"], low=low, **_steps(node), **WHOLE
+    )
 
 
 def filters_gradient(node: Node) -> Node | None:
@@ -263,7 +269,7 @@ def filters_gradient(node: Node) -> Node | None:
     if seen is None or g is None or g.rank != node.rank:
         return None
     sizes = seen.attributes["sizes"]
-    made = apply(convolve_filters, seen.inputs[0], g, sizes=sizes, **_steps(seen))
+    made = apply(convolve_filters, seen.inputs[0], g, sizes=sizes, **_steps(seen), **WHOLE)
     return made if made.shape == node.shape else None
 
 

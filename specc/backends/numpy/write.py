@@ -306,10 +306,10 @@ class Writer:
         return made
 
     # ── what a row may ask for ───────────────────────────────────────────────────────────────────
-    def view(self, name: str, expression: str) -> str:
+    def view(self, name: str, expression: str, *others: str) -> str:
         key = (name, expression)
         scope = self.scope
-        early = name in scope.early or name in self._constants
+        early = all(each in scope.early or each in self._constants for each in (name, *others))
         full = not name.isidentifier()  # a number that is broadcast
         made = self._views.get(key)
         if made is None:
