@@ -31,7 +31,8 @@ DTYPES = ("float32", "float64")
 # In their order; a file with a train block has objective to step, one with a model alone forward.
 STAGES = (
     "parse", "build", "objective", "differentiate", "step", "forward", "simplify", "expand",
-    "simplify.expanded", "numpy.rewrite", "numpy.layout", "numpy.fuse", "numpy.plan", "compile",
+    "simplify.expanded", "numpy.rewrite", "numpy.halve", "numpy.layout", "numpy.fuse",
+    "numpy.plan", "compile",
 )  # fmt: skip
 PRECISIONS = ("bf16", "fp16")
 DEVICE = re.compile(r"cpu|cuda(:\d+)?")

@@ -158,7 +158,7 @@ def test_a_spec_s_step_is_the_same_without_passes(path: Path, dtype: str) -> Non
         plain = compile(graph, dtype, without=PASSES)
         feeds = fed(plain, 6, dtype)
         wanted = plain(feeds)
-        for left_out in ((), ("rewrite",), ("layout",), ("fuse",)):
+        for left_out in ((), ("rewrite",), ("halve",), ("layout",), ("fuse",)):
             found = compile(graph, dtype, without=left_out)(feeds)
             assert_agree(found, wanted, {"float64": 1e-11, "float32": 1e-4}[dtype])
 

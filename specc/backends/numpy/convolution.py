@@ -93,7 +93,10 @@ def convolution(
     """What `convolve` goes through: bands, their columns in parts."""
     factors = math.prod(sizes) * x.shape[1] * y.shape[1]
     made = bands(x, sizes, strides, dilations, y, work, halved)
-    return [(*band[:2], *(in_parts(each, factors) for each in band[2:])) for band in made]
+    return [
+        (taken, seen, in_parts(patches, factors), in_parts(rows, factors))
+        for taken, seen, patches, rows in made
+    ]
 
 
 def convolve(convolution: Sequence[Any], filters: np.ndarray) -> None:

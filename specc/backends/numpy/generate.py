@@ -10,6 +10,7 @@ from pathlib import Path
 
 from specc.backends.entrance import dynamic_axes, reading
 from specc.backends.names import Names
+from specc.backends.numpy.halve import halve
 from specc.backends.numpy.layout import layout, needed
 from specc.backends.numpy.plan import Plan, Value, make_plan
 from specc.backends.numpy.rewrite import rewrite
@@ -23,7 +24,7 @@ SPOKEN = ("F", "I", "Any", "Iterator", "Mapping", "Sequence", "product", "math",
           "start", "at")  # fmt: skip
 
 
-PASSES = ("rewrite", "layout", "fuse", "plan")  # each can be left out
+PASSES = ("rewrite", "halve", "layout", "fuse", "plan")  # each can be left out
 STEPS = 200  # of a function, in programs that have more than twice as many
 FILES = {"runtime": ("runtime", "convolution")}  # where the pieces are
 PIECE = r"^(?=def |class |[A-Z_]+\b.* = )"
@@ -69,6 +70,8 @@ def generate(
     """
     if "rewrite" not in without:
         graph = rewrite(graph)
+    if "halve" not in without:
+        graph = halve(graph)
     orders = needed(graph) if "layout" in without else layout(graph)
     loops, reuse = "fuse" not in without, reuse and "plan" not in without
     plan = make_plan(graph, dtype, updates, orders=orders, loops=loops, reuse=reuse)

@@ -35,8 +35,10 @@ def rewrite(graph: Graph) -> Graph:
         "permute": (convolution, filters_gradient, transposed_product),
         "overlap_add": (input_gradient, pooling_gradient),
         "max": (pooling,),
-        "max_pool": (pool_of_relu,),
-        "sum": (sum_of_neg, sum_of_scaled, sum_of_products),
+        "max_pool": (pool_of_relu, pool_of_shifted),
+        "max_pool_gradient": (shifted_pool_gradient,),
+        "slice": (part_of_input_gradient,),
+        "sum": (sum_of_neg, sum_of_scaled, sum_of_products, sum_of_pool_gradient),
         "add": (twice, nothing_added),
         "multiply": (scaled_twice, across_reshapes),
         "neg": (scaled_neg, across_reshapes),
@@ -163,6 +165,46 @@ def relu_of_pool_gradient(node: Node) -> Node | None:
     return apply(max_pool_gradient, x, top, masked, **inner.attributes)
 
 
+def _shifted(node: Node, axes: Sequence[int]) -> tuple[Node, Node] | None:
+    """(x, c) of x + broadcast(c), c with an extent of 1 along the axes."""
+    if not is_(node, "add") or node.dtype != "float":
+        return None
+    for x, shift in (node.inputs, node.inputs[::-1]):
+        source = source_if(shift, "broadcast")
+        if source is not None and not is_(x, "broadcast"):
+            aligned = (1,) * (node.rank - source.rank) + source.shape
+            if all(aligned[axis] == 1 for axis in axes):
+                return x, source
+    return None
+
+
+def pool_of_shifted(node: Node) -> Node | None:
+    """max_pool(x + c) → max_pool(x) + c, where c is the same in all of a window"""
+    found = _shifted(node.inputs[0], node.attributes["axes"])
+    if found is None:
+        return None
+    x, c = found
+    return apply(max_pool, x, **node.attributes) + broadcast(c, node.shape)
+
+
+def shifted_pool_gradient(node: Node) -> Node | None:
+    """max_pool_gradient(x + c, max_pool(x + c), g) → max_pool_gradient(x, max_pool(x), g)"""
+    found = _shifted(node.inputs[0], node.attributes["axes"])
+    if found is None:
+        return None
+    x, _ = found
+    top = apply(max_pool, x, **node.attributes)
+    return apply(max_pool_gradient, x, top, node.inputs[2], **node.attributes)
+
+
+def sum_of_pool_gradient(node: Node) -> Node | None:
+    """sum(max_pool_gradient(x, y, g)) → sum(g), where the sum is over all of a window"""
+    x, axes = node.inputs[0], node.attributes["axes"]
+    if not is_(x, "max_pool_gradient") or not {*x.attributes["axes"]} <= {*axes}:
+        return None
+    return emit("sum", x.inputs[2], axes=axes)
+
+
 # ── convolution ──────────────────────────────────────────────────────────────────────────────────
 def _unfolded(node: Node) -> Node | None:
     """The `windows` of [b, c, ...] that the node has as rows (b ...) of (c sizes ...)."""
@@ -257,6 +299,19 @@ def input_gradient(node: Node) -> Node | None:
     return apply(
         convolve_input, g, filters, extents=at["extents"], low=low, **_steps(node), **WHOLE
     )
+
+
+def part_of_input_gradient(node: Node) -> Node | None:
+    """slice(convolve_input), what padding leaves of it, → convolve_input of less"""
+    whole, at = node.inputs[0], node.attributes
+    if not is_(whole, "convolve_input") or whole.shape[:2] != node.shape[:2]:
+        return None
+    if any(step != 1 for step in at["steps"]):
+        return None
+    pairs = zip(whole.attributes["low"], at["starts"][2:], strict=True)
+    low = tuple([old + start for old, start in pairs])
+    part = {**whole.attributes, "low": low, "extents": node.shape[2:]}
+    return apply(convolve_input, *whole.inputs, **part)
 
 
 def filters_gradient(node: Node) -> Node | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from specc.backends.numpy.generate import PASSES
+from specc.backends.numpy.halve import halve
 from specc.backends.numpy.layout import Order, layout, plain
 from specc.backends.numpy.plan import Plan, Step, Value, make_plan
 from specc.backends.numpy.rewrite import rewrite
@@ -18,6 +19,8 @@ def stages(graph: Graph, dtype: str) -> Iterator[tuple[str, Graph | str]]:
     """(name, result) of each pass over a graph without calls: a graph, then text."""
     graph = rewrite(graph)
     yield "numpy.rewrite", graph
+    graph = halve(graph)
+    yield "numpy.halve", graph
     orders = layout(graph)
     yield "numpy.layout", _layout(graph, orders)
     plan = make_plan(graph, dtype, orders=orders)
