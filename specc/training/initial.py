@@ -89,17 +89,36 @@ def static(type: Type) -> tuple[int, ...]:
 
 
 def flat_views(
-    types: Mapping[str, Type], precision: str
+    types: Mapping[str, Type], precision: str, orders: Mapping[str, tuple[int, ...]] | None = None
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """One zeroed vector, and a view of it for each name in order; it begins on a cache line."""
+    """One zeroed vector, and a view of it for each name in turn; it begins on a cache line.
+
+    `orders` lists the axes of some from the outermost to the innermost in memory.
+    """
     counts = {name: math.prod(static(type)) for name, type in types.items()}
     flat = aligned(sum(counts.values()), precision)
     views: dict[str, np.ndarray] = {}
     start = 0
     for name, type in types.items():
-        views[name] = flat[start : start + counts[name]].reshape(static(type))
+        part = flat[start : start + counts[name]]
+        views[name] = laid(part, static(type), (orders or {}).get(name))
         start += counts[name]
     return flat, views
+
+
+def laid(part: np.ndarray, shape: tuple[int, ...], order: tuple[int, ...] | None) -> np.ndarray:
+    """A vector as an array whose axes lie in this order, or in their own."""
+    if order is None:
+        return part.reshape(shape)
+    inverse = [order.index(axis) for axis in range(len(order))]
+    return part.reshape([shape[axis] for axis in order]).transpose(inverse)
+
+
+def stored(values: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
+    """The same array with its axes in this order in memory."""
+    made = laid(aligned(values.size, values.dtype.name), values.shape, order)
+    made[...] = values
+    return made
 
 
 def aligned(count: int, precision: str, to: int = 64) -> np.ndarray:

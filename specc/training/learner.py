@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,12 @@ import numpy as np
 
 from specc import pipeline
 from specc.diagnostics import fault
-from specc.ir.graph import Graph
+from specc.ir.graph import Graph, Node, Output, emit
 from specc.ir.model import Train, Variable
 from specc.ir.size import Axis, Size, evaluate
 from specc.ir.types import Type
 from specc.training.feeds import Feeds, all_finite, batch_inputs
-from specc.training.initial import Initials, array_dtype, arrays_of, flat_views, static
+from specc.training.initial import Initials, array_dtype, arrays_of, flat_views, laid, static
 from specc.training.packing import Group, groups_of, packed
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Learner:
         self._groups = groups_of(train)
         update = pipeline.update_graph(packed(train, self._groups))
         update = pipeline.pruned(update, lambda output: output.role != "norm")  # it is not read
+        self._stored: Mapping[str, tuple[int, ...]] = {}
         self._make_programs(update)
         self._make_parameters()
         self._make_states(update)
@@ -62,11 +64,14 @@ class Learner:
     def _make_programs(self, update: Graph) -> None:
         """What a step runs; another backend's learner has its own."""
         self.objective: Any = pipeline.compile(self.graph, self.dtype, without=self.without)
+        self._stored = self.objective.stored
         if self.threads:
             from specc.training.threads import in_threads
 
             batch = self.train.batch
             self.objective = in_threads(self.objective, self.threads, batch, self.without)
+        update = measured(update)
+        self._squares = list(update.named("squares"))
         changed = {name: name for role in ("parameter", "moment") for name in update.taking(role)}
         self.update = pipeline.compile(update, self.dtype, updates=changed, without=self.without)
 
@@ -75,9 +80,14 @@ class Learner:
         variables = [each for group in self._groups for each in group.members]
         trained = {each.name: each.type for each in variables}
         types = trained | {each.name: each.type for each in self.train.model.parameters}
-        self._flat, self.parameters = flat_views(types, self.dtype)
+        # An update of elements alone takes them in any order.
+        packed = [each.name for g in self._groups for each in g.members if g.name != each.name]
+        self._orders = {name: self._stored[name] for name in packed if name in self._stored}
+        self._flat, self.parameters = flat_views(types, self.dtype, self._orders)
         gradients = {f"gradient.{name}": type for name, type in trained.items()}
-        self._flat_gradient, self.gradients = flat_views(gradients, self.dtype)
+        self._flat_gradient, self.gradients = flat_views(
+            gradients, self.dtype, {f"gradient.{name}": o for name, o in self._orders.items()}
+        )
         for each in self.train.model.parameters:
             self.parameters[each.name][...] = self._initials.value(each)
 
@@ -164,8 +174,8 @@ class Learner:
         for name, values in self.metric_states.items():
             np.copyto(values, results[name])
         self.streams.take(results)
-        self._change({})
-        if not all_finite(self._flat):
+        changed = self._change({})
+        if not all(math.isfinite(changed[name]) for name in self._squares):
             self._check_parameters()
         self.steps += 1
         return reported
@@ -231,13 +241,28 @@ class Learner:
                 whole = values.shape != group.type.shape or len(group.members) == 1
                 part = values if whole else values[start:stop]
                 fits = part.size == self.parameters[each.name].size
-                views[each.name] = part.reshape(static(each.type)) if fits else part
+                order = self._orders.get(each.name)
+                views[each.name] = laid(part, static(each.type), order) if fits else part
                 start = stop
         return views
 
     def digest(self) -> str:
         """What the two programs compute, as one short text: equal where a resumed run goes on."""
         return sha256(f"{self.objective.source}\n{self.update.source}".encode()).hexdigest()[:32]
+
+
+def measured(update: Graph) -> Graph:
+    """With the sum of each changed parameter's squares, finite only where all its numbers are."""
+    made = [
+        Output(f"squares of {each.name}", "squares", _squares(each.node))
+        for each in update.outputs
+        if each.role == "parameter"
+    ]
+    return replace(update, outputs=(*update.outputs, *made))
+
+
+def _squares(node: Node) -> Node:
+    return emit("sum", node * node, axes=tuple(range(node.rank)))
 
 
 class Streams:

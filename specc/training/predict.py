@@ -18,7 +18,7 @@ from specc.training.blocks import counted
 from specc.training.expectations import check_figures, judge
 from specc.training.feeds import Feeds, batch_inputs
 from specc.training.files import check_file, write_atomically
-from specc.training.initial import Initials, array_dtype
+from specc.training.initial import Initials, array_dtype, stored
 from specc.training.learner import Streams
 from specc.training.progress import Progress
 from specc.training.results import Result
@@ -58,6 +58,9 @@ class Forward:
             unknown=f"`{{}}` is no input of `{model.name}`",
         )
         self._streams = Streams(model.streams, Initials(seed), dtype)
+        if backend == "numpy":
+            for name, order in self.program.stored.items():
+                self.weights[name] = stored(self.weights[name], order)
         own = {**self.weights, "key": np.array([seed, 0], np.int64), "step": np.zeros(())}
         names = {node.attributes["name"] for node in self.graph.inputs}
         self._run = _between(self.program, {n: v for n, v in own.items() if n in names}, backend)

@@ -7,7 +7,8 @@ import pytest
 
 from specc.backends.numpy import compile, fuse, generate
 from specc.backends.numpy.plan import make_plan
-from specc.ir import Graph, Node, Output, constant, emit
+from specc.backends.numpy.rewrite import rewrite
+from specc.ir import Graph, Node, Output, constant, emit, toposort
 from specc.ir.size import evaluate
 from specc.ops.rules import broadcast, swap_last
 from tests.backends.graphs import (
@@ -66,7 +67,10 @@ def test_a_program_in_parts_is_the_same_program(seed: int, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_blocks_change_no_bit(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But of sums of products over all elements, which are added up block by block."""
     graph = mixed(seed)
+    sums = any(node.op.name == "dot" and not node.rank for node in toposort(rewrite(graph).results))
+    rounding = 1e-5 if sums else 0.0
     whole = compile(graph, without=("fuse",))
     monkeypatch.setattr(fuse, "BLOCK", 4)
     programs = [compile(graph), compile(graph, reuse=False), compile(graph, poison=True)]
@@ -75,7 +79,8 @@ def test_blocks_change_no_bit(seed: int, monkeypatch: pytest.MonkeyPatch) -> Non
         wanted = whole(feeds)
         for program in programs:
             for name, array in program(feeds).items():
-                np.testing.assert_array_equal(array, wanted[name], err_msg=f"{seed} {name}")
+                what = f"{seed} {name}"
+                np.testing.assert_allclose(array, wanted[name], rounding, rounding, err_msg=what)
 
 
 def test_poison_is_seen() -> None:

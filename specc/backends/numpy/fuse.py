@@ -1,7 +1,8 @@
 """numpy.fuse: which elementwise steps run together, a block at a time. Assigns no memory.
 
 A block is worked on by every step of a loop while it is in the cache, so that a chain of steps
-reads and writes memory once; what only the loop itself reads needs memory for one block.
+reads and writes memory once; what only the loop itself reads needs memory for one block. A sum of
+products over all elements is added up on the way.
 """
 
 from __future__ import annotations
@@ -71,12 +72,14 @@ def fuse(steps: Sequence[Step], elements: Callable[[Extent], int]) -> list[Step]
     place_of: dict[int, int] = {}  # by id of the step: of its item, counted from the end
     for step in reversed(steps):
         place = None
-        fits = _fits(step) and elements(product(step.value.node.shape)) >= BLOCK
-        if fits:
+        over = step.value if _fits(step) else _summed(step)
+        if over and elements(product(over.node.shape)) < BLOCK:
+            over = None
+        if over is step.value:
             place = _joined(step, readers.get(id(step.value), []), items, place_of)
         if place is None:
             place = len(items)
-            items.append(Loop(step.value.node.shape, step.value.order) if fits else step)
+            items.append(Loop(over.node.shape, over.order) if over else step)
         place_of[id(step)] = place
         item = items[place]
         if isinstance(item, Loop):
@@ -88,6 +91,14 @@ def _fits(step: Step) -> bool:
     value, kernel = step.value, step.kernel
     fit = kernel.broadcasts is yes and value.node.op.name not in UNFIT
     return fit and value.kind == "array" and not value.static and value.node.op.elementwise
+
+
+def _summed(step: Step) -> Value | None:
+    """What a product of all elements goes over: it is added up block by block."""
+    if step.value.node.op.name != "dot" or step.value.kind != "scalar":
+        return None
+    a, b = step.operands
+    return a if a.contiguous and b.contiguous else None
 
 
 def _joined(

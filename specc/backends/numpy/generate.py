@@ -11,7 +11,7 @@ from pathlib import Path
 from specc.backends.entrance import dynamic_axes, reading
 from specc.backends.names import Names
 from specc.backends.numpy.halve import halve
-from specc.backends.numpy.layout import layout, needed
+from specc.backends.numpy.layout import Order, layout, needed, stored
 from specc.backends.numpy.plan import Plan, Value, make_plan
 from specc.backends.numpy.rewrite import rewrite
 from specc.backends.numpy.write import DTYPES, WIDTH, Scope, Writer, plain
@@ -39,6 +39,7 @@ class Generated:
     axes: tuple[str, ...]  # the dynamic axes, in the order in which the module takes their lengths
     outputs: tuple[int, ...]  # the outputs that are written straight into arrays of the caller's
     operations: Sequence[Node]  # what a run-time fault's number means
+    stored: Mapping[str, Order]  # inputs and outputs that best lie in another order than the plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,11 @@ def generate(
         graph = rewrite(graph)
     if "halve" not in without:
         graph = halve(graph)
-    orders = needed(graph) if "layout" in without else layout(graph)
+    laid = "layout" not in without
+    wanted = stored(graph) if laid else {}
+    orders = layout(graph, wanted) if laid else needed(graph)
     loops, reuse = "fuse" not in without, reuse and "plan" not in without
-    plan = make_plan(graph, dtype, updates, orders=orders, loops=loops, reuse=reuse)
+    plan = make_plan(graph, dtype, updates, orders=orders, stored=wanted, loops=loops, reuse=reuse)
     names = Names([*SPOKEN, *pieces("runtime"), *pieces("frame")])
     dynamic = tuple(dynamic_axes(graph))
     axis_names = {name: names.new(name) for name in dynamic}
@@ -90,7 +93,7 @@ def generate(
         write.main.body.append(f"np.copyto({target}, {write.read(value)})")
     results = [_result(value, write) for value in plan.outputs]
     write.main.body[end:end] = [_call(part) for part in parts]  # now it is known what they give
-    homes = [write.buffer(v.slot, DTYPES[v.node.dtype], v.node.shape) for v in direct]
+    homes = [write.buffer(v.slot, DTYPES[v.node.dtype], v.node.shape, v.order) for v in direct]
     arguments = "".join(f", {name}" for name in axis_names.values())
     text = "\n".join(
         [
@@ -105,7 +108,7 @@ def generate(
         ]
     )
     outputs = tuple(value.output for value in direct)
-    return Generated(text + "\n", dynamic, outputs, write.operations)
+    return Generated(text + "\n", dynamic, outputs, write.operations, wanted)
 
 
 # ── the parts of the module ──────────────────────────────────────────────────────────────────────

@@ -45,6 +45,10 @@ class Site(Protocol):
         """A number as Python and NumPy both read it."""
         ...
 
+    def filled(self, index: int) -> str:
+        """Operand `index` as an array, if it is a literal: of the result's shape, or a part."""
+        ...
+
     def contiguous(self, index: int) -> bool:
         """Is operand `index` surely contiguous?"""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from specc.backends.numpy.kernel import Kernel, Site, Write, no, yes
 from specc.backends.numpy.layout import Order, order_of_view, plain
@@ -26,6 +27,18 @@ def ufunc(name: str, infix: str = "") -> Kernel:
 
 def elementwise(write: Write, scalar: Callable[[Site], str]) -> Kernel:
     return Kernel(write, scalar, in_place=(0, 1), broadcasts=yes)
+
+
+def extreme(name: str) -> Kernel:
+    """NumPy's loop over two arrays uses vector instructions, that over an array and a number none:
+    a row of zeros is read 3.5 times as fast as the number 0 is compared with (64 x 128 floats).
+    """
+
+    def write(s: Site) -> list[str]:
+        operands = ", ".join(s.filled(index) for index in range(2))
+        return [f"np.{name}({operands}, out={s.out})"]
+
+    return elementwise(write, lambda s: f"np.{name}({', '.join(s.inputs)})")
 
 
 def _sigmoid(s: Site) -> list[str]:
@@ -94,6 +107,32 @@ def reduction(ufunc: str) -> Kernel:
 def _axes(s: Site) -> str:
     axes = s.node.attributes["axes"]
     return repr(axes[0] if len(axes) == 1 else axes)
+
+
+def _sum(s: Site) -> list[str]:
+    product_ = _with_ones(s)
+    return [product_] if product_ else [f"np.add.reduce({s.inputs[0]}, {_axes(s)}, out={s.out})"]
+
+
+def _with_ones(s: Site) -> str | None:
+    """Down the rows of a matrix, or along its rows where those lie as columns, as a product with
+    ones: 0.25 to 0.9 of the time of a sum, for 64 x 10 to 2048 x 512 floats.
+    """
+    x, axes, order = s.operands[0], s.node.attributes["axes"], s.order(0)
+    count = len(axes)
+    if s.node.dtype != "float" or not order or s.order(-1) != plain(s.node.rank):
+        return None
+    if order == (1, 0) and axes == (1,):
+        ones = s.view("1.0", f"np.ones({s.extent(x.shape[1])}, F)")
+        return f"np.dot({s.inputs[0]}, {ones}, out={s.out})"
+    if axes != tuple(range(count)) or x.rank != count + 1:
+        return None
+    if order not in (plain(x.rank), (1, 0)):
+        return None
+    rows, name = product(tuple(x.shape[:-1])), s.inputs[0]
+    if count > 1:
+        name = s.view(name, f"{{}}.reshape({s.shape((rows, x.shape[-1]))})")
+    return f"np.dot({s.view('1.0', f'np.ones({s.extent(rows)}, F)')}, {name}, out={s.out})"
 
 
 def over_axis(call: str) -> Kernel:
@@ -245,9 +284,10 @@ def _dot(s: Site) -> list[str]:
 
 
 def _dot_scalar(s: Site) -> str:
-    order, count = s.order(0), (product(s.operands[0].shape),)
+    order = s.order(0)
     if order and order == s.order(1) == plain(len(order)):
-        a, b = (s.view(name, f"{{}}.reshape({s.shape(count)})") for name in s.inputs)
+        whole = len(order) == 1
+        a, b = (name if whole else s.view(name, "{}.reshape(-1)") for name in s.inputs)
         return f"np.dot({a}, {b})"
     return f"np.vdot({s.inputs[0]}, {s.inputs[1]})"
 
@@ -259,10 +299,23 @@ def _checked(s: Site, index: int, count: Extent) -> list[str]:
     return [f"{s.use('check')}({s.inputs[index]}, {s.extent(count)}, {s.place()})"]
 
 
-def _flat_places(s: Site, index: int, length: Extent) -> list[str]:
-    """Makes scratch of the places in a flat array of rows that indices along the last axis mean."""
-    starts = s.view(s.scratch[0], f"{s.use('row_starts')}({{}}, {s.extent(length)})")
-    return [f"np.add({s.inputs[index]}, {starts}, out={s.scratch[0]})"]
+def _flat(s: Site, name: str, order: Order | None) -> str | None:
+    """A name for the elements in a row as they lie, where the last axis is in- or outermost."""
+    if order == plain(s.node.rank):
+        return s.view(name, "{}.reshape(-1)")
+    return s.view(name, "{}.T.reshape(-1)") if order == (1, 0) else None
+
+
+def _flat_places(s: Site, index: int, shape: Sequence[Extent], order: Order | None) -> list[str]:
+    """Makes scratch of the places in such a row that indices along the last axis mean."""
+    if order == plain(len(shape)):
+        starts = f"{s.use('row_starts')}({{}}, {s.extent(shape[-1])})"
+        return [f"np.add({s.inputs[index]}, {s.view(s.scratch[0], starts)}, out={s.scratch[0]})"]
+    columns = s.view(s.scratch[0], f"{s.use('row_starts')}({{}}, 1)")
+    return [
+        f"np.multiply({s.inputs[index]}, {s.extent(shape[0])}, out={s.scratch[0]})",
+        f"np.add({s.scratch[0]}, {columns}, out={s.scratch[0]})",
+    ]
 
 
 def _places_of(index: int) -> Callable[[Node], Sequence[Type]]:
@@ -273,7 +326,7 @@ def _take(s: Site) -> list[str]:
     x, index = s.inputs
     return [
         *_checked(s, 1, s.operands[0].shape[0]),
-        f'np.take({x}, {index}, 0, out={s.out}, mode="clip")',
+        f'{x}.take({index}, 0, out={s.out}, mode="clip")',
     ]
 
 
@@ -284,16 +337,16 @@ def _take_scalar(s: Site) -> str:
 
 def _take_along(s: Site) -> list[str]:
     (x, index), axis = s.inputs, s.node.attributes["axis"]
-    rank, length = s.node.rank, s.operands[0].shape[axis]
-    if axis == rank - 1 and s.order(0) == plain(rank):
-        flat = s.view(x, "{}.reshape(-1)")
+    shape, order = s.operands[0].shape, s.order(0)
+    flat = _flat(s, x, order) if axis == s.node.rank - 1 else None
+    if flat:
         return [
-            *_checked(s, 1, length),
-            *_flat_places(s, 1, length),
-            f'np.take({flat}, {s.scratch[0]}, out={s.out}, mode="clip")',
+            *_checked(s, 1, shape[-1]),
+            *_flat_places(s, 1, shape, order),
+            f'{flat}.take({s.scratch[0]}, out={s.out}, mode="clip")',
         ]
     return [
-        *_checked(s, 1, length),
+        *_checked(s, 1, shape[axis]),
         f"np.copyto({s.out}, {x}[{s.use('along')}({index}, {axis!r})])",
     ]
 
@@ -315,12 +368,13 @@ def _rows(node: Node) -> Sequence[Type]:
 
 def _add_along(s: Site) -> list[str]:
     (index, updates), axis = s.inputs, s.node.attributes["axis"]
-    rank, length = s.node.rank, s.node.attributes["length"]
-    if axis == rank - 1 and s.operands[0].shape[-1] == 1 and s.order(-1) == plain(rank):
-        flat = s.view(s.out, "{}.reshape(-1)")
+    order, length = s.order(-1), s.node.attributes["length"]
+    alone = axis == s.node.rank - 1 and s.operands[0].shape[-1] == 1
+    flat = _flat(s, s.out, order) if alone else None
+    if flat:
         return [
             *_checked(s, 0, length),
-            *_flat_places(s, 0, length),
+            *_flat_places(s, 0, s.node.shape, order),
             f"{s.out}.fill(0)",
             f"{flat}[{s.scratch[0]}] = {updates}",
         ]
@@ -328,6 +382,17 @@ def _add_along(s: Site) -> list[str]:
         *_checked(s, 0, length),
         f"{s.use('add_along')}({index}, {updates}, {axis!r}, {s.out})",
     ]
+
+
+def _added_along(s: Site) -> list[str]:
+    (x, index, updates), order = s.inputs, s.order(-1)
+    flat = _flat(s, s.out, order)
+    begin = [*_checked(s, 1, s.node.shape[-1])]
+    begin += [] if x == s.out else [f"np.copyto({s.out}, {x})"]
+    if flat:
+        places = _flat_places(s, 1, s.node.shape, order)
+        return [*begin, *places, f"{flat}[{s.scratch[0]}] += {updates}"]
+    return [*begin, f"{s.out}[{s.use('along')}({index}, {s.node.rank - 1})] += {updates}"]
 
 
 # ── random ───────────────────────────────────────────────────────────────────────────────────────
@@ -366,8 +431,8 @@ kernels: dict[str, Kernel] = {
     "floor_divide": ufunc("floor_divide", "{0} // {1}"),
     "remainder": ufunc("remainder", "{0} % {1}"),
     "power": ufunc("power", "{0} ** {1}"),
-    "maximum": ufunc("maximum"),
-    "minimum": ufunc("minimum"),
+    "maximum": extreme("maximum"),
+    "minimum": extreme("minimum"),
     "equal": ufunc("equal", "{0} == {1}"),
     "less": ufunc("less", "{0} < {1}"),
     "less_equal": ufunc("less_equal", "{0} <= {1}"),
@@ -377,7 +442,7 @@ kernels: dict[str, Kernel] = {
     "cast": Kernel(_cast, _cast_scalar, broadcasts=yes),
     "stop_gradient": Kernel(alias=yes),
     # reduce
-    "sum": reduction("add"),
+    "sum": replace(reduction("add"), write=_sum),
     "max": Kernel(_max, over_axis("np.maximum.reduce").scalar),
     "argmax": over_axis("np.argmax"),
     "any": reduction("logical_or"),
@@ -423,6 +488,7 @@ kernels: dict[str, Kernel] = {
     "take_along_axis": Kernel(_take_along, scratch=_places_of(1)),
     "add_at": Kernel(_add_at, scratch=_rows),
     "add_along": Kernel(_add_along, scratch=_places_of(0)),
+    "added_along": Kernel(_added_along, in_place=(0,), scratch=_places_of(1)),
     # random
     "random_bits": Kernel(
         lambda s: [f"{s.use('random_bits')}({_draw(s)}, {s.out}, {s.scratch[0]})"],

@@ -14,8 +14,9 @@ from specc.ir.size import product
 
 Order = tuple[int, ...]
 CONVOLUTIONS = ("convolve", "convolve_input", "convolve_filters")
+SHORT_ROW = 64  # elements: shorter than a batch mostly is
 PLAIN = ("erf",)  # is made row by row
-FOLLOWING = ("pad", "max_pool", "max_pool_gradient")  # and what is elementwise
+FOLLOWING = ("added_along", "pad", "max_pool", "max_pool_gradient")  # and what is elementwise
 
 
 def rows_first(rank: int) -> Order:
@@ -27,19 +28,86 @@ def plain(rank: int) -> Order:
     return tuple(range(rank))
 
 
-def layout(graph: Graph) -> dict[int, Order]:
+def stored(graph: Graph) -> dict[str, Order]:
+    """How weights and their gradients best lie, by the names of the inputs and outputs, where that
+    is not the plain order: those that products read turned alone, turned.
+
+    On one core of an AMD EPYC x @ W.T takes 1.06 to 1.17 times as long as a product without a
+    turned side, for 64 x 128 x 64 to 64 x 1024 x 1024.
+    """
+    readers: dict[int, list[Node]] = {}
+    for node in toposort(graph.results):
+        for each in node.inputs:
+            readers.setdefault(id(each), []).append(node)
+    found: dict[str, Order] = {}
+    for node in graph.inputs:
+        if node.attributes["role"] == "parameter" and node.rank == 2:
+            reading = readers.get(id(node), [])
+            turned = [each for each in reading if each.op.name == "permute"]
+            multiplied = [r for each in turned for r in readers.get(id(each), [])]
+            rest = all(each.op.elementwise or each in turned for each in reading)
+            if multiplied and rest and all(each.op.name == "matmul" for each in multiplied):
+                found[node.attributes["name"]] = (1, 0)
+    gradients = {f"gradient.{name}": order for name, order in found.items()}
+    found.update((o.name, gradients[o.name]) for o in graph.outputs if o.name in gradients)
+    return found
+
+
+def layout(graph: Graph, stored: Mapping[str, Order]) -> dict[int, Order]:
     """Orders by id of the node, of those that don't have the plain one."""
     nodes = toposort([*graph.inputs, *graph.results])
+    given = {id(n): stored[n.attributes["name"]] for n in graph.inputs if _name(n) in stored}
+    for node in nodes:
+        if _has_short_rows(node):
+            given.update(_made_of(node.inputs[0], (1, 0)))
+    for output in graph.outputs:
+        if output.name in stored:
+            given.update(_made_of(output.node, stored[output.name]))
     wished: set[int] = set()  # what is best made for a convolution in the first place
     for node in nodes:
         if node.op.name in CONVOLUTIONS:
             wished.update(id(each) for each in node.inputs[: _images(node)])
     order_of: dict[int, Order] = {}
     for node in nodes:
-        order = _order(node, order_of, wished)
+        order = given.get(id(node)) or _order(node, order_of, wished)
         if order != plain(node.rank):
             order_of[id(node)] = order
     return order_of
+
+
+def _name(node: Node) -> str:
+    return node.attributes["name"]
+
+
+def _has_short_rows(node: Node) -> bool:
+    """Are short rows reduced? They are then better columns, each a long run of the batch.
+
+    A softmax and its products take for 64 rows of 10, 0.9 of the time, for 256 rows of 10, 0.8, of
+    64, 0.9; of 1000, 1.02 (one core of an AMD EPYC).
+    """
+    along = {"max": node.attributes.get("axis"), "sum": node.attributes.get("axes")}
+    if along.get(node.op.name) not in (1, (1,)) or node.inputs[0].rank != 2:
+        return False
+    rows, length = node.inputs[0].shape
+    return isinstance(length, int) and length <= SHORT_ROW and not isinstance(rows, int)
+
+
+def _made_of(node: Node, order: Order) -> dict[int, Order]:
+    """The product, and what is done to its elements, that an output in this order is."""
+    found: dict[int, Order] = {}
+    open_ = [node]
+    while open_:
+        node = open_.pop()
+        if node.rank == len(order) and (_free(node) or node.op.name == "matmul"):
+            if id(node) not in found:
+                found[id(node)] = order
+                open_ += node.inputs if _free(node) else ()
+    return found
+
+
+def _free(node: Node) -> bool:
+    """Can it be made in any order?"""
+    return node.op.elementwise and node.op.name not in PLAIN
 
 
 def needed(graph: Graph) -> dict[int, Order]:
@@ -60,7 +128,7 @@ def _order(node: Node, order_of: Mapping[int, Order], wished: set[int]) -> Order
         return rows_first(rank)
     if name in VIEWS:
         return order_of_view(node, given[0]) or plain(rank)
-    if (node.op.elementwise and name not in PLAIN) or name in FOLLOWING:
+    if _free(node) or name in FOLLOWING:
         if id(node) in wished:
             return rows_first(rank)
         moved = [

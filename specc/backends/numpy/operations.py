@@ -82,11 +82,26 @@ max_pool_gradient = Op(
     lambda inputs, _: inputs[0],
     _no_gradient,
 )
+added_along = Op(
+    "added_along",
+    "numpy",
+    "x with updates added at the one index of each row along the last axis.",
+    lambda inputs, _: inputs[0],
+    _no_gradient,
+)
 dot = Op("dot", "numpy", "Σ a · b over `axes`.", _dot, _no_gradient)
 
 OPERATIONS = {
     op.name: op
-    for op in (convolve, convolve_input, convolve_filters, max_pool, max_pool_gradient, dot)
+    for op in (
+        convolve,
+        convolve_input,
+        convolve_filters,
+        max_pool,
+        max_pool_gradient,
+        added_along,
+        dot,
+    )
 }
 
 

@@ -82,6 +82,7 @@ def make_plan(
     updates: Mapping[str, str] | None = None,
     *,
     orders: Mapping[int, Order] | None = None,
+    stored: Mapping[str, Order] | None = None,
     loops: bool = True,
     reuse: bool = True,
 ) -> Plan:
@@ -91,15 +92,18 @@ def make_plan(
         dtype: what "float" is: "float32" or "float64".
         updates: an output's name → the input that it is written over.
         orders: by id of the node, the order of its axes in memory, where it isn't the plain one.
+        stored: by an output's name, the order in which it is wanted, where it isn't the plain one.
         loops: are elementwise steps fused?
         reuse: False gives each value memory of its own, for tests.
     """
     planner = _Planner(graph, dtype, orders or {}, reuse)
-    planner.place(updates or {})
+    planner.place(updates or {}, stored or {})
     if loops:
         planner.plan.steps = fuse(planner.plan.steps, planner.estimate)
     planner.find_last_reads()
     planner.write_over_feeds()
+    if reuse:
+        planner.write_through()
     planner.assign_slots()
     return planner.plan
 
@@ -115,10 +119,11 @@ class _Planner:
         self.spreads: dict[int, Value] = {}  # broadcasts that were needed as arrays
         self.bytes_of: dict[Type, Extent] = {}
         self.estimates: dict[Extent, int] = {}
+        self.read_last: dict[int, int] = {}  # by id of a feed that is written over: when it is read
         self.updates: list[tuple[Value, Value]] = []  # (result, the feed that it is written over)
 
     # ── what each value is ───────────────────────────────────────────────────────────────────────
-    def place(self, updates: Mapping[str, str]) -> None:
+    def place(self, updates: Mapping[str, str], stored: Mapping[str, Order]) -> None:
         results = [output.node for output in self.graph.outputs]
         # What is written over an input comes last: by then, most often, the input has been read.
         early = [o.node for o in self.graph.outputs if o.name not in updates]
@@ -139,7 +144,8 @@ class _Planner:
             if target is not None:
                 self.updates.append((value, target))
             elif value.kind == "array" and not value.static and value.output < 0:
-                if value.contiguous:
+                wanted = stored.get(output.name)
+                if value.dense and value.lies(wanted or plain(value.node.rank)):
                     value.output = place
             self.plan.outputs.append(value)
 
@@ -155,7 +161,8 @@ class _Planner:
         name, inputs = node.op.name, [self.values[id(each)] for each in node.inputs]
         row = kernels[name]
         if name == "input":
-            return self._rooted(Value(node, "feed" if node.rank else "scalar"))
+            order = self.orders.get(id(node), ())
+            return self._rooted(Value(node, "feed" if node.rank else "scalar", order=order))
         if name == "constant":
             if node.rank:
                 return self._rooted(Value(node, "table", static=True))
@@ -254,19 +261,53 @@ class _Planner:
             own = own and value.contiguous
             if own and value.feed is None and place >= 0 and self._read_before(place, feed):
                 value.feed = feed
+                self.read_last[id(feed)] = feed.last
                 feed.last = len(self.plan.steps)
             else:
                 self.plan.copies.append((value, feed))
 
+    def write_through(self) -> None:
+        """What an update is made of, in place, is made in the updated memory in the first place,
+        if that has been read by then: `add(0.9 m, g)` over m begins with `0.9 m` over m.
+        """
+        made_at = {id(step.value): place for place, step in enumerate(self.plan.steps)}
+        for place in reversed(range(len(self.plan.steps))):
+            step = self.plan.steps[place]
+            feed = step.value.feed
+            if feed is None:
+                continue
+            for part in [o for i, o in enumerate(step.operands) if i in step.kernel.in_place]:
+                at = made_at.get(id(part))
+                if at is not None and self._goes_through(part, at, step, place, feed):
+                    part.feed = feed
+                    self.read_last[id(feed)] = at
+                    break
+
+    def _goes_through(self, part: Value, at: int, step: Step, place: int, feed: Value) -> bool:
+        made = self.plan.steps[at]
+        own = part.kind == "array" and not part.static and part.output < 0 and part.feed is None
+        alike = part.node.type == feed.node.type and part.contiguous
+        index = next(i for i, each in enumerate(step.operands) if each is part)
+        alone = part.last == place and self._only_at(step, part, index)
+        alone = alone and all(o is part for o in step.operands if o.root is part)
+        if not (own and alike and alone and made.loop is step.loop):
+            return False
+        return self._may_overwrite(made, at, feed, self.read_last[id(feed)])
+
     def _read_before(self, place: int, feed: Value) -> bool:
         return self._may_overwrite(self.plan.steps[place], place, feed)
 
-    def _may_overwrite(self, step: Step, place: int, root: Value) -> bool:
-        """Is the memory read before at most, or by operands that the row may write over?"""
+    def _may_overwrite(self, step: Step, place: int, root: Value, last: int | None = None) -> bool:
+        """Is the memory read before at most, or by operands that the row may write over?
+
+        Args:
+            last: its last reader, where it is not `root.last`.
+        """
         first = step.loop.first if step.loop else place
-        if root.last < first:
+        last = root.last if last is None else last
+        if last < first:
             return True
-        if root.last > place or (step.loop and not step.loop.reads_aligned(root)):
+        if last > place or (step.loop and not step.loop.reads_aligned(root)):
             return False
         node = step.value.node
         if self._size(root.node.type) != self._size(node.type):

@@ -90,6 +90,8 @@ class Program:
     ) -> None:
         self.graph, self.source, self.dtype = graph, made.text, dtype
         self.axes, self._operations = made.axes, made.operations
+        # Inputs and outputs that are quickest in another order than the plain one.
+        self.stored = made.stored
         module = load_source(made.text, "specc_program")
         self._bindings = Bindings(module["capacities"], module["bind"])
         self._out_of_range: type[Exception] = module.get("OutOfRange", _Never)

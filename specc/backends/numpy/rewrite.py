@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from specc import passes
 from specc.backends.numpy.operations import (
     WINDOW,
+    added_along,
     apply,
     convolve,
     convolve_filters,
@@ -39,10 +40,10 @@ def rewrite(graph: Graph) -> Graph:
         "max_pool_gradient": (shifted_pool_gradient,),
         "slice": (part_of_input_gradient,),
         "sum": (sum_of_neg, sum_of_scaled, sum_of_products, sum_of_pool_gradient),
-        "add": (twice, nothing_added),
+        "add": (twice, nothing_added, added_in_place),
         "multiply": (scaled_twice, across_reshapes),
         "neg": (scaled_neg, across_reshapes),
-        "divide": (nothing_divided, across_reshapes),
+        "divide": (nothing_divided, divided_twice, across_reshapes),
         "subtract": (across_reshapes,),
         "sqrt": (across_reshapes,),
         "broadcast": (leading_ones,),
@@ -424,6 +425,15 @@ def sum_of_products(node: Node) -> Node | None:
     return apply(dot, a, b, axes=node.attributes["axes"])
 
 
+def added_in_place(node: Node) -> Node | None:
+    """x + add_along(index, updates) → x with the updates added, one a row: no array of zeros"""
+    for x, sparse in (node.inputs, node.inputs[::-1]):
+        last = is_(sparse, "add_along") and sparse.attributes["axis"] == node.rank - 1
+        if last and sparse.inputs[0].shape[-1] == 1 and not is_(x, "broadcast"):
+            return apply(added_along, x, *sparse.inputs)
+    return None
+
+
 def nothing_added(node: Node) -> Node | None:
     """x + 0 → x, whatever the sign of x's zeros"""
     a, b = node.inputs
@@ -472,6 +482,28 @@ def scaled_neg(node: Node) -> Node | None:
     """-(x a) → x (-a)"""
     found = _scaled(node.inputs[0])
     return None if found is None else found[0] * broadcast(-found[1], node.shape)
+
+
+def divided_twice(node: Node) -> Node | None:
+    """x / (y / a + b) → (x a) / (y + a b), with a and b numbers: Adam's step divides once"""
+    x, root = node.inputs
+    if node.dtype != "float" or not is_(root, "add"):
+        return None
+    inner, bias = root.inputs
+    if not is_(inner, "divide"):
+        inner, bias = bias, inner
+    b = _number(bias)
+    a = _number(inner.inputs[1]) if is_(inner, "divide") else None
+    if a is None or b is None:
+        return None
+    y = inner.inputs[0]
+    return x * broadcast(a, node.shape) / (y + broadcast(a * b, node.shape))
+
+
+def _number(node: Node) -> Node | None:
+    """The number that the node repeats."""
+    source = source_if(node, "broadcast")
+    return source if source is not None and not source.rank else None
 
 
 # ── axes of 1 ────────────────────────────────────────────────────────────────────────────────────

@@ -64,6 +64,17 @@ def poison(array: np.ndarray) -> None:
     array.reshape(-1).view(np.uint8).fill(0xFF)
 
 
+def filled(value: float, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """An array of one number to operate with: whole if that is small, else inner rows of it."""
+    for axis in range(len(shape)):
+        if math.prod(shape) > FILLED:
+            shape = (1,) * (axis + 1) + shape[axis + 1 :]
+    return np.full(shape, value, dtype)
+
+
+FILLED = 1 << 16  # elements
+
+
 # ── functions of one element ─────────────────────────────────────────────────────────────────────
 def select(condition: Any, a: Any, b: Any, out: np.ndarray) -> None:
     """where(condition, a, b) on the bits: a branch for each element would cost ten times as much.
@@ -257,7 +268,8 @@ class OutOfRange(IndexError):
 def check(index: Any, count: int, operation: int, place: str) -> None:
     """Negative numbers are no indices here: nothing wraps around."""
     # As an unsigned number an index below 0 is beyond every count: one pass sees both ends.
-    if np.size(index) and np.maximum.reduce(np.asarray(index).view(np.uint64), None) >= count:
+    index = np.asarray(index)
+    if index.size and int(np.maximum.reduce(index.view(np.uint64), None)) >= count:
         low, high = np.min(index), np.max(index)
         raise OutOfRange(int(low if low < 0 else high), count, operation, place)
 

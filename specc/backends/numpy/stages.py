@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from specc.backends.numpy.generate import PASSES
 from specc.backends.numpy.halve import halve
-from specc.backends.numpy.layout import Order, layout, plain
+from specc.backends.numpy.layout import Order, layout, plain, stored
 from specc.backends.numpy.plan import Plan, Step, Value, make_plan
 from specc.backends.numpy.rewrite import rewrite
 from specc.ir import Graph, toposort
@@ -21,9 +21,10 @@ def stages(graph: Graph, dtype: str) -> Iterator[tuple[str, Graph | str]]:
     yield "numpy.rewrite", graph
     graph = halve(graph)
     yield "numpy.halve", graph
-    orders = layout(graph)
+    wanted = stored(graph)
+    orders = layout(graph, wanted)
     yield "numpy.layout", _layout(graph, orders)
-    plan = make_plan(graph, dtype, orders=orders)
+    plan = make_plan(graph, dtype, orders=orders, stored=wanted)
     yield "numpy.fuse", _steps(graph, plan, False)
     yield "numpy.plan", _steps(graph, plan, True)
 

@@ -173,7 +173,11 @@ class Writer:
         else:
             self.inputs = self._scalars(node)
             assert kernel.scalar, f"{node.op.name} has no expression"
-            written = [f"{self._new_scalar(value)} = {kernel.scalar(self)}"]
+            made, sign = kernel.scalar(self), "+=" if self._loop else "="
+            name = self._new_scalar(value)
+            if self._loop:
+                self._outer.append(f"{name} = {self.dtype(node.dtype)}(0)")
+            written = [f"{name} {sign} {made}"]
         end = f"  # {self._type(node)}"
         if len(written[-1]) + len(end) + 8 <= WIDTH:
             written[-1] += end
@@ -314,7 +318,8 @@ class Writer:
         made = self._views.get(key)
         if made is None:
             word = expression.removeprefix("{}").lstrip(".").split("(")[0]
-            wanted = "full" if full else f"{name}_{SUFFIX.get(word, 'view')}"
+            number = "ones" if word == "np.ones" else "full"
+            wanted = number if full else f"{name}_{SUFFIX.get(word, 'view')}"
             made = self._views[key] = self.names.new(wanted)
         if made not in scope.known:
             scope.known.add(made)
@@ -349,6 +354,19 @@ class Writer:
         if math.isfinite(number):
             return repr(number)
         return "np.nan" if math.isnan(number) else "np.inf" if number > 0 else "-np.inf"
+
+    def filled(self, index: int) -> str:
+        value, text = self._values[index], self.inputs[index]
+        if value.kind != "literal":
+            return text
+        order, shape = self._value.order, list(self.node.shape)
+        if self._loop:
+            shape[self._loop.axis] = 1  # blocks differ in length
+        lying = self.shape([shape[axis] for axis in order])
+        made = f"{self.use('filled')}({text}, {self.dtype(self.node.dtype)}, {lying})"
+        if order != plain_order(len(order)):
+            made += f".transpose({tuple(order.index(axis) for axis in range(len(order)))!r})"
+        return self.view(text, made)
 
     def contiguous(self, index: int) -> bool:
         return self._values[index].contiguous
