@@ -105,6 +105,7 @@ class Kernel:
     view: View | None = None
     views: Callable[[Node, Order | None], bool | None] = _never
     in_place: tuple[int, ...] = ()  # the operands whose memory `out` may be
+    may: Callable[[Node], bool] = yes  # where it may be theirs
     # May NumPy itself broadcast, from what is first to the operand that is second?
     broadcasts: Callable[[Node, Node], bool] = no
     alias: Callable[[Node], bool] = no  # the result is the first operand

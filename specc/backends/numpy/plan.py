@@ -315,6 +315,7 @@ class _Planner:
         for index, operand in enumerate(step.operands):
             if operand.root is root and not (
                 index in step.kernel.in_place
+                and step.kernel.may(node)
                 and operand.node.shape == node.shape
                 and operand.dense
                 and operand.lies(step.value.order)

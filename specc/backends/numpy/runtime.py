@@ -209,51 +209,97 @@ def pieces(y: np.ndarray) -> Iterator[slice]:
         yield slice(start, start + rows)
 
 
-PIECE = 16384  # elements
+PIECE = 1 << 16  # elements: with fewer, calls cost more than a second cache's misses
 
 
-def max_pool(seen: np.ndarray, y: np.ndarray) -> None:
-    """The largest of each window: the axes of `seen` after y's own."""
-    first, *taps = [seen[..., *tap] for tap in product(*map(range, seen.shape[y.ndim :]))]
-    for at in pieces(y):
-        top, largest = y[at], first[at]
+def pooling(seen: np.ndarray, y: np.ndarray) -> list[tuple[list[np.ndarray], np.ndarray]]:
+    """What `max_pool` goes through: each window's elements, the axes of `seen` after y's own."""
+    taps = [seen[..., *tap] for tap in product(*map(range, seen.shape[y.ndim :]))]
+    return [([tap[at] for tap in taps], y[at]) for at in pieces(y)]
+
+
+def max_pool(pooling: Sequence[tuple[Sequence[np.ndarray], np.ndarray]]) -> None:
+    """The largest of each window."""
+    for (largest, *taps), top in pooling:
         for tap in taps:
-            np.maximum(largest, tap[at], out=top)
+            np.maximum(largest, tap, out=top)
             largest = top
         if not taps:
             np.copyto(top, largest)
 
 
-def max_pool_gradient(
+def pooling_back(
     seen: np.ndarray,
     y: np.ndarray,
     g: np.ndarray,
     into: np.ndarray,
-    apart: bool,
     left: np.ndarray,
     part: np.ndarray,
     same: np.ndarray,
-) -> None:
-    """Each window's g goes to its first element that is y; `apart`: no element is in two."""
-    bits = f"i{y.itemsize}"
+) -> list[tuple[Any, ...]]:
+    """What `max_pool_gradient` goes through: y, g, what is left of it, and taps to and from."""
     taps = list(product(*map(range, seen.shape[y.ndim :])))
+    made: list[tuple[Any, ...]] = []
     for at in pieces(y):
-        top, size = y[at], y[at].size
-        rest, given, found = (each[:size].reshape(top.shape) for each in (left, part, same))
-        np.copyto(rest, g[at])
-        for tap in taps:
-            target = into[..., *tap][at]
-            share = target if apart else given
-            if tap == taps[-1]:
-                share = rest
+        room = [each[: y[at].size].reshape(y[at].shape) for each in (left, part, same)]
+        pairs = [(seen[..., *tap][at], into[..., *tap][at]) for tap in taps]
+        made.append((y[at], g[at], *room, pairs))
+    return made
+
+
+def max_pool_gradient(pooling_back: Sequence[tuple[Any, ...]], apart: bool) -> None:
+    """Each window's g goes to its first element that is y; `apart`: no element is in two."""
+    for y, g, left, part, same, taps in pooling_back:
+        bits = f"i{y.itemsize}"
+        np.copyto(left, g)
+        for seen, into in taps[:-1]:
+            np.equal(seen, y, out=same)
+            np.multiply(left.view(bits), same, out=part.view(bits))
+            np.subtract(left, part, out=left)
+            if apart:
+                np.copyto(into, part)
             else:
-                np.equal(seen[..., *tap][at], top, out=found)
-                np.multiply(rest.view(bits), found, out=share.view(bits))
-                np.subtract(rest, share, out=rest)
-            if not apart:
-                np.add(target, share, out=target)
-            elif share is rest:
-                np.copyto(target, rest)
+                np.add(into, part, out=into)
+        into = taps[-1][1]
+        if apart:
+            np.copyto(into, left)
+        else:
+            np.add(into, left, out=into)
+
+
+def pooling_back_in_pairs(
+    seen: np.ndarray,
+    y: np.ndarray,
+    g: np.ndarray,
+    into: np.ndarray,
+    wide: np.ndarray,
+    sides: np.ndarray,
+    tops: np.ndarray,
+) -> list[tuple[np.ndarray, ...]]:
+    """What `max_pool_gradient_in_pairs` goes through: for two rows of two columns, the left and the
+    right elements [windows, rows, ...] that are read and written, y, g, and room.
+    """
+    made: list[tuple[np.ndarray, ...]] = []
+    columns = [np.moveaxis(each[..., side], -1, 1) for each in (seen, into) for side in (0, 1)]
+    for at in pieces(y):
+        shape = (len(y[at]), 2, *y.shape[1:])
+        rows, is_left = (each[: 2 * y[at].size].reshape(shape) for each in (wide, sides))
+        is_top = tops[: y[at].size].reshape(y[at].shape)
+        made.append((*(each[at] for each in columns), y[at], g[at], rows, is_left, is_top))
+    return made
+
+
+def max_pool_gradient_in_pairs(pooling_back: Sequence[Any]) -> None:
+    """g goes to a window's first row that has y, and there to the left where both have it."""
+    for left, right, to_left, to_right, y, g, rows, is_left, is_top in pooling_back:
+        top, bottom = rows[:, 0], rows[:, 1]
+        np.greater_equal(left, right, out=is_left)
+        np.maximum(left[:, 0], right[:, 0], out=top)
+        np.equal(top, y, out=is_top)
+        np.multiply(g, is_top, out=top)
+        np.subtract(g, top, out=bottom)  # g - g or g - 0: exact
+        np.multiply(rows, is_left, out=to_left)
+        np.subtract(rows, to_left, out=to_right)
 
 
 # ── indexing ─────────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from specc.backends.numpy.layout import Order, plain, rows_first
 from specc.ir import Extent, Node, Type
 from specc.ir.size import maximum, product
 
-WORK = 1 << 18  # elements of the patches that a convolution works on at a time
+WORK = 1 << 19  # elements of the patches that a convolution works on at a time
 SHARES = 1 << 16  # elements of the filters' gradients that it adds up at a time
 
 
@@ -161,29 +161,49 @@ def _max_pool(s: Site) -> list[str]:
     order = s.order(-1)
     assert order
     seen = _pool_windows(s, s.inputs[0], order)
-    return [f"{s.use('max_pool')}({seen}, {_physical(s, -1, order)})"]
+    y = _physical(s, -1, order)
+    views = s.view(seen, f"{s.use('pooling')}({{}}, {y})", y)
+    return [f"{s.use('max_pool')}({views})"]
 
 
 def _max_pool_gradient(s: Site) -> list[str]:
-    order, at = s.order(-1), s.node.attributes
+    order = s.order(-1)
     assert order
     seen = _pool_windows(s, s.inputs[0], order)
     into = _pool_windows(s, s.out, order, True)
     y, g = _physical(s, 1, order), _physical(s, 2, order)
+    lines = [] if _covers(s.node) else [f"{s.out}.fill(0.0)"]
+    paired = _apart(s.node) and s.node.attributes["sizes"] == (2, 2)
+    views, run = ("pooling_back", "max_pool_gradient")
+    more = f", {_apart(s.node)!r}"
+    if paired:
+        views, run, more = f"{views}_in_pairs", f"{run}_in_pairs", ""
+    arguments = ", ".join([y, g, into, *s.scratch])
+    made = s.view(seen, f"{s.use(views)}({{}}, {arguments})", y, g, into)
+    return [*lines, f"{s.use(run)}({made}{more})"]
+
+
+def _apart(node: Node) -> bool:
+    """Is no element in two windows?"""
+    at = node.attributes
     lengths = zip(at["sizes"], at["strides"], at["dilations"], strict=True)
-    apart = all((size - 1) * step + 1 <= stride for size, stride, step in lengths)
-    counts = s.operands[1].shape
-    whole = all(
-        size == stride and counts[axis] * stride == s.node.shape[axis]
+    return all((size - 1) * step + 1 <= stride for size, stride, step in lengths)
+
+
+def _covers(node: Node) -> bool:
+    """Is each element in one window?"""
+    at, counts = node.attributes, node.inputs[1].shape
+    return _apart(node) and all(
+        size == stride and counts[axis] * stride == node.shape[axis]
         for axis, size, stride in zip(at["axes"], at["sizes"], at["strides"], strict=True)
     )
-    lines = [] if apart and whole else [f"{s.out}.fill(0.0)"]
-    arguments = ", ".join([seen, y, g, into, repr(apart), *s.scratch])
-    return [*lines, f"{s.use('max_pool_gradient')}({arguments})"]
 
 
 def _pool_room(node: Node) -> Sequence[Type]:
     count = product(node.inputs[1].shape)
+    if _apart(node) and node.attributes["sizes"] == (2, 2):
+        rows = product((2, count))
+        return (Type(node.dtype, (rows,)), Type("bool", (rows,)), Type("bool", (count,)))
     return (Type(node.dtype, (count,)), Type(node.dtype, (count,)), Type("bool", (count,)))
 
 
@@ -194,5 +214,5 @@ window_kernels: dict[str, Kernel] = {
     "convolve_input": Kernel(_convolve_input, wants=_wanted, scratch=_input_room),
     "convolve_filters": Kernel(_convolve_filters, wants=_wanted, scratch=_filters_room),
     "max_pool": Kernel(_max_pool),
-    "max_pool_gradient": Kernel(_max_pool_gradient, scratch=_pool_room),
+    "max_pool_gradient": Kernel(_max_pool_gradient, in_place=(0,), may=_covers, scratch=_pool_room),
 }
