@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -122,12 +122,34 @@ def _run(
     return [value[id(node)] for node in graph.results]
 
 
+def _scan(
+    attributes: Mapping[str, Any], inputs: list[Any], step: Callable[[list[Any]], list[Any]]
+) -> list[Any]:
+    """The last states, then the outputs of the steps, stacked in the order of time."""
+    end = attributes["states"] + attributes["scanned"]
+    states, scanned, rest = (
+        inputs[: attributes["states"]],
+        inputs[attributes["states"] : end],
+        inputs[end:],
+    )
+    made = {}
+    order = range(len(scanned[0]))
+    for t in reversed(order) if attributes["reverse"] else order:
+        results = step([*states, *[each[t] for each in scanned], *rest])
+        states, made[t] = results[: len(states)], results[len(states) :]
+    stacked = zip(*[made[t] for t in order], strict=True)
+    return [*states, *map(np.stack, stacked)]
+
+
 def _node(node: Node, inputs: list[Any], precision: str, named: Mapping[str, int]) -> Any:
     if node.op.name == "call":
         results = _run(node.attributes["body"], inputs, precision, named)
         return results[0] if len(results) == 1 else results
     if node.op.name == "item":
         return inputs[0][node.attributes["index"]]
+    if node.op.name == "scan":
+        return _scan(node.attributes, inputs, lambda given: _run(
+            node.attributes["body"], given, precision, named))  # fmt: skip
     attributes = {key: bound(value, named) for key, value in node.attributes.items()}
     made = realise(node.op, inputs, attributes, numpy_dtype(node.dtype, precision))
     shape = tuple(evaluate(each, named) for each in node.shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -194,9 +194,7 @@ class Entrance:
 def _implied(graph: Graph) -> list[Requirement]:
     """What every operation needs of sizes: none below 0, and a maximum of something."""
     found: dict[tuple[Extent, int], Requirement] = {}
-    for node in toposort(graph.results):
-        if node.op.name == "call":
-            continue
+    for node in _primitives(graph):
         asked = [
             (extent, 0, f"`{node.op.name}` has fewer than no elements") for extent in node.shape
         ]
@@ -208,6 +206,15 @@ def _implied(graph: Graph) -> list[Requirement]:
                 span = node.origin.span
                 found[extent, least] = Requirement(extent - least, ">=", message, span)
     return list(found.values())
+
+
+def _primitives(graph: Graph) -> Iterator[Node]:
+    """The nodes of the graph and of what it scans."""
+    for node in toposort(graph.results):
+        if node.op.name == "scan":
+            yield from _primitives(node.attributes["body"])
+        elif node.op.name != "call":
+            yield node
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from specc.ir import Extent, Graph, Node, Op, Tuple, Type, TypeFault, register
+from specc.ir import (
+    Graph,
+    Node,
+    Op,
+    Output,
+    Tuple,
+    Type,
+    TypeFault,
+    emit,
+    make_input,
+    register,
+)
+from specc.ir import call as applied
 from specc.ir.op import Attributes
-from specc.ops.rules import check_axis, tensors, without
+from specc.ops.rules import reshape, tensors
 
 
 def by_body(g: Node, y: Node, *inputs: Node) -> None:
@@ -36,48 +49,82 @@ def _item_infer(inputs: Sequence[Type | Tuple], attributes: Attributes) -> Type:
 
 
 def _scan_infer(inputs: Sequence[Type], attributes: Attributes) -> Tuple:
-    """Inputs: first states, scanned values, the length of each row if asked for, givens."""
+    """Inputs: first states, scanned values, what is the same at each step."""
     types = tensors("scan", inputs)
     body: Graph = attributes["body"]
-    axis: int = attributes["axis"]
     count: int = attributes["states"]
     states, rest = types[:count], types[count:]
-    scanned, rest = rest[: attributes["scanned"]], rest[attributes["scanned"] :]
-    lengths, givens = (rest[:1], rest[1:]) if attributes["length"] else ([], rest)
+    scanned, givens = rest[: attributes["scanned"]], rest[attributes["scanned"] :]
     assert scanned, "scan along nothing"
+    assert all(each.rank for each in (*states, *scanned)), "scan of a number"
+    steps = scanned[0].shape[0]
     for each in scanned:
-        check_axis("scan", axis, each.rank)
-    steps = scanned[0].shape[axis]
-    for each in scanned:
-        if each.shape[axis] != steps:
+        if each.shape[0] != steps:
             raise TypeFault(
                 "`scan` steps through its inputs together",
-                expected=f"{steps} along axis {axis}",
+                expected=f"{steps} along the first axis",
                 found=str(each),
             )
-    _check_lengths(lengths)
-    slices = [Type(each.dtype, without(each.shape, (axis,))) for each in scanned]
+    slices = [Type(each.dtype, each.shape[1:]) for each in scanned]
     _check_fit(body, [*states, *slices, *givens], "a scan")
     results = [node.type for node in body.results]
     for before, after in zip(states, results, strict=False):
         if before != after:
             message = "a state keeps its type from step to step"
             raise TypeFault(message, expected=str(before), found=str(after))
-    return Tuple((*states, *(_stacked(each, axis, steps) for each in results[count:])))
+    stacked = [Type(each.dtype, (steps, *each.shape)) for each in results[count:]]
+    return Tuple((*states, *stacked))
 
 
-def _check_lengths(lengths: Sequence[Type]) -> None:
-    for each in lengths:
-        if each.dtype != "int" or each.rank != 1:
-            message = "`length` of a scan is the number of steps of each row"
-            raise TypeFault(message, expected="int[batch]", found=str(each))
+def before_of(body: Graph, states: int) -> dict[int, int]:
+    """Where a scan of the body stacks a state as each step finds it: state → result."""
+    places = range(states, len(body.outputs))
+    found = {body.results[place]: place for place in places}
+    return {at: found[node] for at, node in enumerate(body.inputs[:states]) if node in found}
 
 
-def _stacked(each: Type, axis: int, steps: Extent) -> Type:
-    if each.rank < axis:
-        message = f"an output without axes before {axis} can't be stacked along it"
-        raise TypeFault(message, expected=f"at least {axis} axes", found=str(each))
-    return Type(each.dtype, (*each.shape[:axis], steps, *each.shape[axis:]))
+def step_through(
+    body: Graph, inputs: Sequence[Node], *, states: int, scanned: int, reverse: bool, kept: bool
+) -> tuple[Node, ...]:
+    """The last states and the stacked outputs of a scan; a number is carried as one element.
+
+    `kept`: each state as a step finds it is stacked as well, for the gradient to read.
+    """
+    numbers = [at for at in range(states) if not body.inputs[at].rank]
+    given = list(inputs)
+    if numbers:
+        own = list(body.inputs)
+        for at in numbers:
+            node = own[at]
+            named, one = node.attributes, Type(node.dtype, (1,))
+            own[at] = make_input(named["name"], named["role"], one, node.origin)
+            given[at] = reshape(given[at], (1,))
+        made = list(
+            applied(body, [reshape(n, w.shape) for n, w in zip(own, body.inputs, strict=True)])
+        )
+        for at in numbers:
+            made[at] = reshape(made[at], (1,))
+        outputs = [
+            Output(output.name, output.role, node)
+            for output, node in zip(body.outputs, made, strict=True)
+        ]
+        body = Graph(body.name, tuple(own), tuple(outputs))
+    if kept:
+        body = keeping(body, states)
+    made = emit("scan", *given, body=body, states=states, scanned=scanned, reverse=reverse)
+    results = [emit("item", made, index=at) for at in range(len(body.outputs))]
+    return tuple(reshape(each, ()) if at in numbers else each for at, each in enumerate(results))
+
+
+def keeping(body: Graph, states: int) -> Graph:
+    """The body, whose scan stacks each state as a step finds it as well."""
+    known = before_of(body, states)
+    kept = [
+        Output(f"{node.attributes['name']} before", "before", node)
+        for at, node in enumerate(body.inputs[:states])
+        if at not in known
+    ]
+    return replace(body, outputs=(*body.outputs, *kept)) if kept else body
 
 
 call = register(
@@ -94,7 +141,7 @@ scan = register(
     Op(
         "scan",
         "control",
-        "`body` stepped along `axis`: the last states, then each output stacked along it.",
+        "`body` stepped along first axes: the last states, then each output, stacked.",
         _scan_infer,
         by_body,
     )

@@ -144,8 +144,7 @@ def _flops(node: Node, known: Mapping[Graph, Extent]) -> Extent:
         return known[attributes["body"]]
     if node.op.name == "scan":
         states: int = attributes["states"]
-        axis: int = attributes["axis"]
-        return node.inputs[states].shape[axis] * known[attributes["body"]]
+        return node.inputs[states].shape[0] * known[attributes["body"]]
     if node.op.name in FLOPS:
         return FLOPS[node.op.name](node)
     return _each_result(node) if node.op.elementwise and node.op.name not in FREE else 0

@@ -1,7 +1,8 @@
 """Reverse mode over the structure of calls: a call's gradient is a call. Knows no backend.
 
 A body's derivative is made once for each set of results that have a gradient and inputs that need
-one. It computes the body again inside; expansion shares that with the first time.
+one. It computes the body again inside; expansion shares that with the first time. A scan's gradient
+is a scan the other way, of a body that steps the derivative of its body.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from specc.diagnostics import fault
 from specc.ir import (
     Graph,
     Node,
@@ -19,11 +19,13 @@ from specc.ir import (
     Type,
     call,
     constant,
+    emit,
     make_input,
     origin,
     toposort,
     zero_gradient,
 )
+from specc.ops.control import before_of, keeping, step_through
 
 
 def differentiate(graph: Graph, pairs: Sequence[tuple[str, Sequence[str]]]) -> Graph:
@@ -34,9 +36,6 @@ def differentiate(graph: Graph, pairs: Sequence[tuple[str, Sequence[str]]]) -> G
         pairs: (a scalar output's name, names of float inputs). An output "gradient.<input>" of
             role gradient is added for each input, the sum over the pairs that name it; zeros where
             no scalar depends on it.
-
-    Raises:
-        SpecError: B001 where a gradient would flow through a scan.
     """
     taken = {node.attributes["name"]: node for node in reversed(graph.inputs)}
     taken.update(graph.taking("parameter"))
@@ -174,6 +173,10 @@ def _backward(seeds: _Seeds, wanted: Sequence[Node]) -> _Walk:
             needed = tuple(at for at, source in enumerate(node.inputs) if source in active)
             derivative = yield (node.attributes["body"], tuple(arriving), needed)
             shares = _apply(derivative, node, tuple(arriving.values()))
+        elif node.op.name == "scan":
+            given, needed = _asked(node, arriving, active)
+            derivative = yield (node.attributes["body"], given, needed)
+            shares = _step_back(derivative, node, arriving, needed)
         else:
             shares = _pull_back(node, arriving)
         for source, share in zip(node.inputs, shares, strict=True):
@@ -198,14 +201,94 @@ def _apply(derivative: _Derivative, node: Node, arriving: tuple[Node, ...]) -> l
     return [share_of.get(at) for at in range(len(node.inputs))]
 
 
-def _pull_back(node: Node, arriving: Mapping[int, Node]) -> list[Node | None]:
-    if node.op.name == "scan":
-        raise fault(
-            "B001",
-            "training through a scan isn't there yet",
-            node.origin.span,
-            help="`specc check` accepts it; write the steps out with `repeat` to train now",
+# ── scans ────────────────────────────────────────────────────────────────────────────────────────
+def _asked(
+    node: Node, arriving: Mapping[int, Node], active: set[Node]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Of a scan's body: the results with a gradient and the inputs that need one, each state's
+    gradient being handed from step to step."""
+    states: int = node.attributes["states"]
+    body: Graph = node.attributes["body"]
+    carried = [at for at in range(states) if _is_float(body.inputs[at].type)]
+    stacked = [at for at in arriving if at >= states]
+    rest = [at for at in range(states, len(node.inputs)) if node.inputs[at] in active]
+    return (*carried, *stacked), (*carried, *rest)
+
+
+def _step_back(
+    derivative: _Derivative, node: Node, arriving: Mapping[int, Node], needed: Sequence[int]
+) -> list[Node | None]:
+    """The gradient of a scan: a scan the other way. It carries the states' gradients, and the sums
+    of those of what is the same at each step."""
+    attributes = node.attributes
+    body: Graph = attributes["body"]
+    states: int = attributes["states"]
+    end: int = states + attributes["scanned"]
+    carried = [at for at in needed if at < states]
+    stacked = [at for at in arriving if at >= states]
+    sums = [at for at in derivative.reaches if at >= end]
+    slices = [at for at in derivative.reaches if states <= at < end]
+    own = {at: body.inputs[at] for at in derivative.reads}
+
+    def gradient(kind: str, of: Node, name: str) -> Node:
+        return make_input(f"{kind}.{name}", "gradient", of.type)
+
+    with origin(node.origin):
+        names = [each.attributes["name"] for each in body.inputs]
+        coming = {at: gradient("gradient", body.inputs[at], names[at]) for at in carried}
+        so_far = {at: gradient("sum", body.inputs[at], names[at]) for at in sums}
+        given = {
+            at: gradient("gradient", body.results[at], f"{at}.{body.outputs[at].name}")
+            for at in stacked
+        }
+        made = call(derivative.graph, (*own.values(), *coming.values(), *given.values()))
+        share_of = dict(zip(derivative.reaches, made, strict=True))
+        outputs = [
+            *[(f"gradient.{names[at]}", share_of.get(at) or _zeros(coming[at])) for at in carried],
+            *[(f"sum.{names[at]}", so_far[at] + share_of[at]) for at in sums],
+            *[(f"gradient.{names[at]}", share_of[at]) for at in slices],
+        ]
+        stepped = [
+            *[each for at, each in own.items() if at < end],
+            *given.values(),
+        ]
+        constants = [each for at, each in own.items() if at >= end]
+        back = Graph(
+            f"{body.name}.back",
+            (*coming.values(), *so_far.values(), *stepped, *constants),
+            tuple(Output(name, "gradient", value) for name, value in outputs),
         )
+        before = _before(node, [at for at in own if at < states])
+        starts = [arriving.get(at) or _zeros(node.inputs[at]) for at in carried]
+        starts += [_zeros(node.inputs[at]) for at in sums]
+        results = step_through(
+            back,
+            (
+                *starts,
+                *[before[at] if at < states else node.inputs[at] for at in own if at < end],
+                *[arriving[at] for at in stacked],
+                *[node.inputs[at] for at in own if at >= end],
+            ),
+            states=len(starts),
+            scanned=len(stepped),
+            reverse=not attributes["reverse"],
+            kept=False,
+        )
+    found = dict(zip((*carried, *sums, *slices), results, strict=True))
+    return [found.get(at) for at in range(len(node.inputs))]
+
+
+def _before(node: Node, wanted: Sequence[int]) -> dict[int, Node]:
+    """Each of these states as the scan's steps find it, stacked."""
+    states: int = node.attributes["states"]
+    body = keeping(node.attributes["body"], states)
+    place_of = before_of(body, states)
+    if body is not node.attributes["body"] and wanted:
+        node = emit("scan", *node.inputs, **{**node.attributes, "body": body})
+    return {at: emit("item", node, index=place_of[at]) for at in wanted}
+
+
+def _pull_back(node: Node, arriving: Mapping[int, Node]) -> list[Node | None]:
     with origin(node.origin):
         shares = node.op.vjp(arriving[0], node, *node.inputs)
     if shares is None or isinstance(shares, Node):

@@ -1,7 +1,7 @@
 """Puts bodies in the place of their calls, all but those that a backend keeps. Knows no backend.
 
 Bodies are expanded innermost first and once each, so that equal calls cost one another little; what
-two calls compute alike is computed once.
+two calls compute alike is computed once. What no one reads of a scan goes last, when all is shared.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from specc.diagnostics import fault
 from specc.ir import Graph, Node, Op, Origin, Output, bodies, toposort
 from specc.limits import NODES
 from specc.passes.consing import Kinds, Table
+from specc.passes.trim import trim
 
 
 def _none(_: Node) -> bool:
@@ -32,7 +33,7 @@ def expand(graph: Graph, can_run: Callable[[Node], bool] = _none) -> Graph:
     expanding = _Expanding(can_run)
     for body in bodies(graph):
         expanding.flat_of[body] = expanding.flatten(body)
-    return expanding.flat_of[graph]
+    return trim(expanding.flat_of[graph])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,8 @@ class _Expanding:
                     what = f"more than {NODES.value:,} {NODES.what}"
                     raise fault(NODES.code, what, node.origin.span)
             else:
+                if name == "scan":
+                    requires.update(dict.fromkeys(self.flat_of[node.attributes["body"]].requires))
                 value_of[node] = table.share(self.on(node, inputs))
         outputs = tuple(Output(o.name, o.role, value_of[o.node]) for o in graph.outputs)
         return replace(graph, outputs=outputs, requires=tuple(requires))

@@ -170,18 +170,6 @@ def test_what_is_written_must_be_writeable() -> None:
         assert said.startswith("R108 `theta` is written in place")
 
 
-# ── what it can't run ────────────────────────────────────────────────────────────────────────────
-def test_a_scan_is_refused_at_its_line() -> None:
-    h, x = given("h", BATCH, 2), given("x", BATCH, 2)
-    body = Graph("cell", (h, x), (Output("h", "state", h + x), Output("y", "result", h)))
-    steps = {"states": 1, "scanned": 1, "axis": 1, "reverse": False, "length": False}
-    first, xs = given("first", BATCH, 2), given("xs", BATCH, TIME, 2)
-    with origin(LINE):
-        last = emit("item", emit("scan", first, xs, body=body, **steps), index=0)
-    with pytest.raises(SpecError, match=r"model.nn:3:5: error\[B001\]"):
-        compile(graph_of([first, xs], last=last))
-
-
 def test_short_reductions_and_long_ones_agree() -> None:
     draw = np.random.default_rng(0)
     for extent in (1, 2, 3, 8, 9):

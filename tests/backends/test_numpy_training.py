@@ -123,12 +123,10 @@ def test_the_source_names_the_spec_s_lines() -> None:
         assert f"# {place}" in objective.source
 
 
-RECURRENT = ("textbook_gru",)  # a scan: B001
 SPECS = [
     path
     for folder in ("specs", "benchmarks/specs")
     for path in sorted((ROOT / folder).glob("*.nn"))
-    if path.stem not in RECURRENT
 ]
 
 

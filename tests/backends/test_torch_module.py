@@ -14,7 +14,6 @@ import specc
 from specc import pipeline
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.nn"))
-RUN = [path for path in SPECS if "scan(" not in path.read_text()]
 
 MODEL = """
 activation soft(x) {
@@ -90,7 +89,7 @@ def test_states_move_in_training_alone() -> None:
     assert module.state_dict()["bn.running_mean"].abs().sum() > 0
 
 
-@pytest.mark.parametrize("path", RUN, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_a_spec_runs_by_torch_alone(path: Path, tmp_path: Path) -> None:
     """Its file, where specc can't be imported, gives what NumPy gives."""
     model = specc.load(path).model()
@@ -121,7 +120,7 @@ np.save({str(tmp_path / "made.npy")!r}, result.detach().numpy())
     np.testing.assert_allclose(np.load(tmp_path / "made.npy"), wanted, rtol=2e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("path", RUN, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_a_run_ends_where_numpys_does(path: Path) -> None:
     short = {"train.epochs": "1"}
     right, made = (

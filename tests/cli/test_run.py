@@ -94,13 +94,3 @@ def test_what_cant_be_exported_is_said(
 ) -> None:
     assert main(["export", XOR, "--to", to, "-o", str(tmp_path / "x")]) == 2
     assert "error[B101]" in capsys.readouterr().err
-
-
-def test_recurrence_is_checked_and_not_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["check", "specs/textbook_gru.nn"]) == 0
-    assert main(["run", "specs/textbook_gru.nn", "--out", str(tmp_path / "run")]) == 2
-    shown = capsys.readouterr().err
-    assert "error[B001]" in shown
-    assert "textbook_gru.nn:" in shown

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from specc.diagnostics import Source, Span, SpecError
 from specc.ir import Graph, Node, Origin, Output, Type, bodies, call, constant, emit, origin
 from specc.ir.size import axis
 from specc.ir.text import write
@@ -255,19 +254,6 @@ def test_the_graph_is_the_same_every_time():
         return write(expand(gradients(network(), ["x", "w", "b"])))
 
     assert printed() == printed()
-
-
-def test_a_gradient_through_a_scan_is_refused_by_its_line():
-    step = body("step", lambda h, x: (h * x, h), Type("float", (2,)), Type("float", (2,)))
-    h, xs = parameter("h", 2), parameter("xs", 2, 5)
-    source = Source("cell.nn", "ys, last = scan(cell, xs)\n")
-    with origin(Origin(Span(source, 11, 25))):
-        made = emit("scan", h, xs, body=step, states=1, scanned=1, axis=1, reverse=False,
-                    length=False)  # fmt: skip
-    graph = scalar_graph(total(emit("item", made, index=0)), h, xs)
-    with pytest.raises(SpecError, match=r"cell.nn:1:12: error\[B001\]"):
-        differentiate(graph, [("loss", ["h"])])
-    assert differentiate(graph, []).outputs == graph.outputs
 
 
 def test_long_chains_and_deep_calls():

@@ -148,10 +148,12 @@ def test_what_bodies_require_the_graph_requires():
 
 
 def test_the_body_of_a_scan_is_expanded_within_it():
-    step = body("step", lambda h, x: (applied(WAVE, h), x), SCALAR, SCALAR)
-    h, xs = parameter("h"), parameter("xs", 5)
-    made = emit("scan", h, xs, body=step, states=1, scanned=1, axis=0, reverse=False, length=False)
-    flat = verify(expand(scalar_graph(emit("item", made, index=0), h, xs)))
+    two = Type("float", (2,))
+    wave = body("wave", lambda a: emit("sin", a) * 2.0, two)
+    step = body("step", lambda h, x: (applied(wave, h), x), two, two)
+    h, xs = parameter("h", 2), parameter("xs", 5, 2)
+    made = emit("scan", h, xs, body=step, states=1, scanned=1, reverse=False)
+    flat = verify(expand(scalar_graph(total(emit("item", made, index=0)), h, xs)))
     (scan,) = (node for node in toposort(flat.results) if node.op.name == "scan")
     assert "call" not in ops_in(scan.attributes["body"])
 

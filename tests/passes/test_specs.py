@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from specc import language, passes, pipeline
-from specc.diagnostics import SpecError
 from specc.ir import Graph, Node, Output, emit
 from specc.ir.model import Train
 from specc.ir.verify import verify
@@ -20,9 +19,7 @@ SPECS = sorted((ROOT / "specs").glob("*.nn"))
 EXAMPLES = 5
 
 
-# One that scans can't be differentiated yet.
-TRAINED = [path for path in SPECS if "scan(" not in path.read_text(encoding="utf-8")]
-each_spec = pytest.mark.parametrize("path", TRAINED, ids=lambda path: path.stem)
+each_spec = pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 
 
 def feeds_of(graph: Graph, seed: int = 0) -> dict[str, Array]:
@@ -92,9 +89,3 @@ def test_gradients_of_gradients_are_slopes(name: str):
     along = directions(train, feeds)
     found = product(run(second, feeds), along)
     assert found == pytest.approx(slope(graph, "length", feeds, along), rel=1e-6)
-
-
-def test_a_spec_that_scans_says_so():
-    spec = language.load(str(ROOT / "specs" / "textbook_gru.nn"))
-    with pytest.raises(SpecError, match=r"textbook_gru.nn:\d+:\d+: error\[B001\]"):
-        passes.gradients(spec.trains[0])

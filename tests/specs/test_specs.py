@@ -8,18 +8,14 @@ from pathlib import Path
 import pytest
 
 import specc
-from specc.diagnostics import Source, SpecError
+from specc.diagnostics import Source
 from specc.language import load, parse
 from specc.language.format import format
 
 FOLDER = Path(__file__).parents[2] / "specs"
 SPECS = sorted(FOLDER.glob("*.nn"))
-CHECKED_ONLY = {"textbook_gru"}  # what scans is accepted, and not run yet
 
 every = pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
-runs = pytest.mark.parametrize(
-    "path", [path for path in SPECS if path.stem not in CHECKED_ONLY], ids=lambda path: path.stem
-)
 
 
 @every
@@ -43,21 +39,21 @@ def test_it_is_as_the_formatter_prints_it(path: Path) -> None:
     assert format(parse(Source(path.name, text))) == text
 
 
-@runs
+@every
 def test_the_first_step(path: Path) -> None:
     result = specc.load(path, {"train.epochs": "1"}).run()
     assert result.history
     assert all(key in result.metrics for key in ("test.loss",))
 
 
-@runs
+@every
 def test_it_meets_its_claims(path: Path) -> None:
     result = specc.load(path).run()
     assert result.verdicts
     assert result.holds, [verdict for verdict in result.verdicts if not verdict.holds]
 
 
-@runs
+@every
 def test_its_claims_fail_without_learning(path: Path, tmp_path: Path) -> None:
     """A claim that holds of the initial weights claims nothing."""
     for table in FOLDER.glob("*.csv"):
@@ -65,9 +61,3 @@ def test_its_claims_fail_without_learning(path: Path, tmp_path: Path) -> None:
     frozen = tmp_path / path.name
     frozen.write_text(path.read_text().replace("train {", 'train {\n    freeze "*"'))
     assert not specc.load(frozen, {"train.epochs": "1"}).run().holds
-
-
-@pytest.mark.parametrize("name", sorted(CHECKED_ONLY))
-def test_what_cannot_run_yet_says_so(name: str) -> None:
-    with pytest.raises(SpecError, match="B001"):
-        specc.load(FOLDER / f"{name}.nn").run()

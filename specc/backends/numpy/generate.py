@@ -14,14 +14,14 @@ from specc.backends.numpy.halve import halve
 from specc.backends.numpy.layout import Order, layout, needed, stored
 from specc.backends.numpy.plan import Plan, Value, make_plan
 from specc.backends.numpy.rewrite import rewrite
-from specc.backends.numpy.write import DTYPES, WIDTH, Scope, Writer, plain
+from specc.backends.numpy.write import DTYPES, WIDTH, Module, Scope, Writer, plain
 from specc.ir import Graph, Node, Size
 
 # What the module says itself, beside the pieces that it carries.
 SPOKEN = ("F", "I", "Any", "Iterator", "Mapping", "Sequence", "product", "math", "np",
           "annotations", "inputs", "outputs", "slots", "run", "slot", "INPUTS", "OUTPUTS", "AXES",
           "shapes", "capacities", "bind",
-          "start", "at")  # fmt: skip
+          "start", "at", "t")  # fmt: skip
 
 
 PASSES = ("rewrite", "halve", "layout", "fuse", "plan")  # each can be left out
@@ -77,11 +77,19 @@ def generate(
     wanted = stored(graph) if laid else {}
     orders = layout(graph, wanted) if laid else needed(graph)
     loops, reuse = "fuse" not in without, reuse and "plan" not in without
-    plan = make_plan(graph, dtype, updates, orders=orders, stored=wanted, loops=loops, reuse=reuse)
+    place_of = {node.attributes["name"]: place for place, node in enumerate(graph.inputs)}
+    named = dict(updates or {})
+    written = {
+        place: place_of[named[output.name]]
+        for place, output in enumerate(graph.outputs)
+        if output.name in named
+    }
+    plan = make_plan(graph, dtype, written, orders=orders, stored=wanted, loops=loops, reuse=reuse)
     names = Names([*SPOKEN, *pieces("runtime"), *pieces("frame")])
     dynamic = tuple(dynamic_axes(graph))
     axis_names = {name: names.new(name) for name in dynamic}
-    write = Writer(dtype, names, axis_names)
+    module = Module(dtype, names, axis_names, list(plan.slots), loops, reuse, poison)
+    write = Writer(module)
     direct = [value for place, value in enumerate(plan.outputs) if value.output == place]
     write.main.body += _entry(graph, plan, direct, write)
     if poison:
@@ -98,17 +106,18 @@ def generate(
     text = "\n".join(
         [
             *_top(graph, dtype),
-            *_carried("runtime", [*write.functions, "Bindings"]),
-            *(["", "", *write.tables] if write.tables else [""]),
+            *_carried("runtime", [*module.functions, "Bindings"]),
+            *(["", "", *module.tables] if module.tables else [""]),
             *_tables(graph, write, arguments[2:], dynamic),
-            *_capacities(plan, write, arguments[2:]),
+            *_capacities(module, write, arguments[2:]),
+            *module.texts,
             *[line for part in parts for line in _part(part, arguments)],
             *_bind(graph, write, arguments, parts, results, homes),
             *_carried("frame", ["Program", "predict"]),
         ]
     )
     outputs = tuple(value.output for value in direct)
-    return Generated(text + "\n", dynamic, outputs, write.operations, wanted)
+    return Generated(text + "\n", dynamic, outputs, module.operations, wanted)
 
 
 # ── the parts of the module ──────────────────────────────────────────────────────────────────────
@@ -157,9 +166,9 @@ def _tables(graph: Graph, write: Writer, arguments: str, dynamic: Sequence[str])
     ]
 
 
-def _capacities(plan: Plan, write: Writer, arguments: str) -> list[str]:
+def _capacities(module: Module, write: Writer, arguments: str) -> list[str]:
     sizes: list[str] = []
-    for slot in plan.slots:
+    for slot in module.slots:
         known = max((each for each in slot if isinstance(each, int)), default=0)
         parts = [write.extent(each) for each in slot if isinstance(each, Size)]
         if known or not parts:
@@ -194,9 +203,7 @@ def _parts(plan: Plan, write: Writer, poison: bool) -> list[Part]:
         else:
             write.step(step)
         if poison:
-            done = [write.buffer(slot, DTYPES[t.dtype], t.shape) for slot, t in step.scratch]
-            done += [write.read(value) for value in step.dying]
-            write.scope.body += [f"{write.use('poison')}({name})" for name in done]
+            write.poison(step)
     write.scope = write.main
     return parts
 

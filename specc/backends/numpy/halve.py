@@ -58,7 +58,7 @@ def _groups(nodes: Sequence[Node]) -> dict[Node, Group]:
     shapes = {node.shape for node in nodes if node.op.name == "convolve" and _even(node)}
     groups: dict[Node, Group] = {}
     for node in nodes:
-        if node.shape not in shapes or not _may(node):
+        if node.op.name == "scan" or node.shape not in shapes or not _may(node):
             continue
         group = groups[node] = [node]
         for each in _along(node):

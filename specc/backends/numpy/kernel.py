@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from specc.backends.numpy.layout import Order
-from specc.ir import Extent, Node, Type
+from specc.ir import Extent, Graph, Node, Type
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """It takes the body's inputs, then arrays for the results that are `direct`; it gives back
+    those that are neither written there nor over inputs, as a tuple where they aren't one."""
+
+    name: str
+    direct: tuple[int, ...]
 
 
 class Site(Protocol):
@@ -63,6 +72,14 @@ class Site(Protocol):
 
     def use(self, function: str) -> str:
         """A function of the runtime, which the module then carries."""
+        ...
+
+    def function(self, body: Graph, over: int) -> Function:
+        """A body as a function, bound here; so many first results go over the first inputs."""
+        ...
+
+    def name(self, wanted: str) -> str:
+        """A name that is new."""
         ...
 
     def place(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from specc.backends.numpy.kernel import Kernel, Site, Write, no, yes
 from specc.backends.numpy.layout import Order, order_of_view, plain
+from specc.backends.numpy.scan import scan
 from specc.backends.numpy.window_kernels import window_kernels
 from specc.ir import Extent, Node, Type
 from specc.ir.size import product
@@ -495,10 +496,11 @@ kernels: dict[str, Kernel] = {
         lambda s: f"{s.use('random_number')}({_draw(s)})",
         scratch=lambda _: (Type("int", (8, 4096)),),  # rounds of 4096 blocks stay in the cache
     ),
-    # control: calls are inlined before a program is made, and with them their items; a scan is B001
+    # control: calls are inlined before a program is made; an item's memory is filled by its scan
     "call": Kernel(),
     "item": Kernel(),
-    "scan": Kernel(),
+    "scan": Kernel(scan),
 }
 COPY = Kernel(lambda s: [f"np.copyto({s.out}, {s.inputs[0]})"])
 FILL = Kernel(lambda s: [f"{s.out}.fill({s.inputs[0]})"])
+ROOM = Kernel(lambda _: [])  # memory that a later step fills beside its own

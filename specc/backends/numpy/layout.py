@@ -69,6 +69,8 @@ def layout(graph: Graph, stored: Mapping[str, Order]) -> dict[int, Order]:
             wished.update(id(each) for each in node.inputs[: _images(node)])
     order_of: dict[int, Order] = {}
     for node in nodes:
+        if node.op.name == "scan":
+            continue  # its items lie plainly
         order = given.get(id(node)) or _order(node, order_of, wished)
         if order != plain(node.rank):
             order_of[id(node)] = order
@@ -123,6 +125,8 @@ def _images(node: Node) -> int:
 
 def _order(node: Node, order_of: Mapping[int, Order], wished: set[int]) -> Order:
     name, rank = node.op.name, node.rank
+    if name == "item":
+        return plain(rank)
     given = [order_of.get(id(each), plain(each.rank)) for each in node.inputs]
     if name in ("convolve", "convolve_input"):
         return rows_first(rank)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from specc.backends.numpy.fuse import Loop, fuse
 from specc.backends.numpy.kernel import Kernel
-from specc.backends.numpy.kernels import COPY, FILL, kernels
+from specc.backends.numpy.kernels import COPY, FILL, ROOM, kernels
 from specc.backends.numpy.layout import Order, order_of_view, plain
-from specc.ir import Extent, Graph, Node, Type, toposort
+from specc.ir import Extent, Graph, Node, Type, emit, toposort
 from specc.ir.size import axes, evaluate, product
 
 # literal: a number in the source · scalar: a variable of the source · table: a constant array
@@ -79,7 +79,7 @@ class Plan:
 def make_plan(
     graph: Graph,
     dtype: str,
-    updates: Mapping[str, str] | None = None,
+    updates: Mapping[int, int] | None = None,
     *,
     orders: Mapping[int, Order] | None = None,
     stored: Mapping[str, Order] | None = None,
@@ -90,7 +90,7 @@ def make_plan(
 
     Args:
         dtype: what "float" is: "float32" or "float64".
-        updates: an output's name → the input that it is written over.
+        updates: an output's place → that of the input that it is written over.
         orders: by id of the node, the order of its axes in memory, where it isn't the plain one.
         stored: by an output's name, the order in which it is wanted, where it isn't the plain one.
         loops: are elementwise steps fused?
@@ -121,22 +121,30 @@ class _Planner:
         self.estimates: dict[Extent, int] = {}
         self.read_last: dict[int, int] = {}  # by id of a feed that is written over: when it is read
         self.updates: list[tuple[Value, Value]] = []  # (result, the feed that it is written over)
+        self.items: dict[int, list[Node]] = {}  # by id of a scan: what is read of it
 
     # ── what each value is ───────────────────────────────────────────────────────────────────────
-    def place(self, updates: Mapping[str, str], stored: Mapping[str, Order]) -> None:
+    def place(self, updates: Mapping[int, int], stored: Mapping[str, Order]) -> None:
         results = [output.node for output in self.graph.outputs]
         # What is written over an input comes last: by then, most often, the input has been read.
-        early = [o.node for o in self.graph.outputs if o.name not in updates]
-        for node in toposort([*self.graph.inputs, *early, *results]):
-            self.values[id(node)] = self._value(node)
+        early = [node for place, node in enumerate(results) if place not in updates]
+        nodes = toposort([*self.graph.inputs, *early, *results])
+        for node in nodes:
+            if node.op.name == "item":
+                self.items.setdefault(id(node.inputs[0]), []).append(node)
+        for node in nodes:
+            if node.op.name == "scan":
+                self._scan(node)
+            elif node.op.name != "item":
+                self.values[id(node)] = self._value(node)
         for node in self.graph.inputs:
             self.plan.feeds[id(node)] = self.values[id(node)]
-        feed_of = {n.attributes["name"]: self.values[id(n)] for n in self.graph.inputs}
-        written = [feed_of[name] for name in updates.values()]
+        feeds = [self.values[id(node)] for node in self.graph.inputs]
+        written = [feeds[place] for place in updates.values()]
         kept: dict[int, Value] = {}  # old values of feeds that are written over, saved at the start
-        for place, output in enumerate(self.graph.outputs):
-            value = self.materialised(self.values[id(output.node)])
-            target = feed_of[updates[output.name]] if output.name in updates else None
+        for place, node in enumerate(results):
+            value = self.materialised(self.values[id(node)])
+            target = feeds[updates[place]] if place in updates else None
             if value is target:
                 target = None  # unchanged
             elif value.root in written:
@@ -144,7 +152,7 @@ class _Planner:
             if target is not None:
                 self.updates.append((value, target))
             elif value.kind == "array" and not value.static and value.output < 0:
-                wanted = stored.get(output.name)
+                wanted = stored.get(self.graph.outputs[place].name)
                 if value.dense and value.lies(wanted or plain(value.node.rank)):
                     value.output = place
             self.plan.outputs.append(value)
@@ -187,6 +195,20 @@ class _Planner:
         value = Value(node, "array" if node.rank else "scalar", static=static, order=order)
         self.plan.steps.append(Step(value, row, operands))
         return self._rooted(value)
+
+    def _scan(self, node: Node) -> None:
+        """Memory for each item, then one step that fills them side by side."""
+        given = [self.materialised(self.values[id(each)]) for each in node.inputs]
+        made: list[Value] = []
+        for index in range(len(node.type.items)):
+            read = [n for n in self.items[id(node)] if n.attributes["index"] == index]
+            # a state is carried whether or not its last value is read
+            item = read[0] if read else emit("item", node, index=index)
+            made.append(self._rooted(Value(item, "array")))
+            self.values.update((id(each), made[-1]) for each in read)
+        *others, last = made
+        self.plan.steps += [Step(value, ROOM, ()) for value in others]
+        self.plan.steps.append(Step(last, kernels["scan"], (*given, *others)))
 
     def _operand(self, row: Kernel, value: Value, node: Node, index: int) -> Value:
         operand = node.inputs[index]

@@ -38,7 +38,7 @@ def compile(
         reuse, poison: for tests, as in `generate`.
 
     Raises:
-        SpecError: B001 for a scan, B003 for an axis that no input tells.
+        SpecError: B003 for an axis that no input tells.
     """
     made = _generated(graph, dtype, updates, without=without, reuse=reuse, poison=poison)
     return Program(graph, made, dtype, updates)
@@ -64,14 +64,7 @@ def _generated(
     fed = [node.attributes["name"] for node in graph.inputs]
     assert len(set(fed)) == len(fed), f"inputs of {graph} share a name: {sorted(fed)}"
     for node in toposort(graph.results):
-        if node.op.name == "scan":
-            raise fault(
-                "B001",
-                "`scan` can't be run yet",
-                node.origin.span,
-                help="`specc check` accepts it; there is no way to run it in this version",
-            )
-        assert node.op.name not in ("call", "item"), f"{node} is to be inlined before"
+        assert node.op.name != "call", f"{node} is to be inlined before"
     return generate(graph, dtype, updates, without=without, reuse=reuse, poison=poison)
 
 

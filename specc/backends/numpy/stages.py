@@ -9,7 +9,7 @@ from specc.backends.numpy.halve import halve
 from specc.backends.numpy.layout import Order, layout, plain, stored
 from specc.backends.numpy.plan import Plan, Step, Value, make_plan
 from specc.backends.numpy.rewrite import rewrite
-from specc.ir import Graph, toposort
+from specc.ir import Graph, Node, toposort
 from specc.ir.text import write
 
 STAGES = tuple(f"numpy.{name}" for name in PASSES)
@@ -64,14 +64,21 @@ def _steps(graph: Graph, plan: Plan, memory: bool) -> str:
 
 def _step(step: Step, number: dict[int, str], memory: bool) -> str:
     node = step.value.node
-    operands = ", ".join(number[id(operand.node)] for operand in step.operands)
+    operands = ", ".join(_number(operand.node, number) for operand in step.operands)
     copied = any(operand.node is node for operand in step.operands)
     name = "copy" if copied else node.op.name
-    made = f"{number[id(node)]}: {node.type} = {name}({operands})"
+    if name == "item":  # of a scan, which fills its items in the last one's step
+        name = "scan" if step.operands else "room"
+    made = f"{_number(node, number)}: {node.type} = {name}({operands})"
     if not memory:
         return made
     scratch = "".join(f", scratch {slot}" for slot, _ in step.scratch)
     return f"{made}  # {_home(step.value)}{scratch}"
+
+
+def _number(node: Node, number: dict[int, str]) -> str:
+    """A scan's last state has a place even where nothing reads it."""
+    return number.get(id(node)) or f"{number[id(node.inputs[0])]}.{node.attributes['index']}"
 
 
 def _home(value: Value) -> str:

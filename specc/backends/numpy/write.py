@@ -15,12 +15,14 @@ from typing import Any
 from specc.backends.names import Names, expression
 from specc.backends.numpy import fuse
 from specc.backends.numpy.fuse import Loop
-from specc.backends.numpy.kernels import kernels
-from specc.backends.numpy.layout import Order
+from specc.backends.numpy.kernel import Function
+from specc.backends.numpy.kernels import ROOM, kernels
+from specc.backends.numpy.layout import Order, layout
 from specc.backends.numpy.layout import plain as plain_order
-from specc.backends.numpy.plan import Step, Value
+from specc.backends.numpy.plan import Step, Value, make_plan
+from specc.backends.numpy.scan import wrapped
 from specc.diagnostics import fault
-from specc.ir import Extent, Node
+from specc.ir import Extent, Graph, Node
 from specc.ir.size import axes
 
 WIDTH = 100  # a line's end takes a comment only as far as this
@@ -44,6 +46,23 @@ class Scope:
     gives: dict[str, None] = field(default_factory=dict[str, None])
 
 
+@dataclass(slots=True, eq=False)
+class Module:
+    """What all functions of a module share."""
+
+    dtype: str
+    names: Names
+    axis_names: Mapping[str, str]
+    slots: list[dict[Extent, None]]  # the plan's, then those of the functions of bodies
+    loops: bool = True
+    reuse: bool = True
+    poison: bool = False
+    tables: list[str] = field(default_factory=list[str])
+    functions: dict[str, None] = field(default_factory=dict[str, None])  # of the runtime
+    operations: list[Node] = field(default_factory=list[Node])
+    texts: list[str] = field(default_factory=list[str])  # the functions of bodies, inner ones first
+
+
 class Writer:
     """Writes steps in order: into a head what the sizes alone decide, into a body the rest.
 
@@ -51,14 +70,12 @@ class Writer:
     are those of the step being written. Long programs have a scope every so many steps.
     """
 
-    def __init__(self, dtype: str, names: Names, axis_names: Mapping[str, str]) -> None:
-        self.names, self.axis_names = names, axis_names
-        self.wide = dtype == "float64"
+    def __init__(self, module: Module, first: int = 0) -> None:
+        self.module, self.first = module, first  # the first slot of its plan
+        self.names, self.axis_names = module.names, module.axis_names
+        self.wide = module.dtype == "float64"
         self.main = self.scope = Scope()
-        self.tables: list[str] = []
         self._constants: set[str] = set()
-        self.functions: dict[str, None] = {}
-        self.operations: list[Node] = []
         self._name_of: dict[int, str] = {}  # by id of the value: what has one name in all scopes
         self._home: dict[int, Scope] = {}  # by id of the value: the scope that makes it in a run
         self._buffers: dict[tuple[Any, ...], str] = {}  # (slot, dtype, shape) → its name
@@ -84,6 +101,8 @@ class Writer:
 
     # ── steps ────────────────────────────────────────────────────────────────────────────────────
     def step(self, step: Step) -> None:
+        if step.kernel is ROOM:
+            return
         if not step.value.static:
             self._step(step, self.scope.body)
             return
@@ -139,11 +158,12 @@ class Writer:
         key = (value.slot, dtype, loop.first)
         name = self._buffers.get(key)
         if name is None:
-            name = self._buffers[key] = self.names.new(f"b{value.slot}")
+            name = self._buffers[key] = self.names.new(f"b{self.first + value.slot}")
         if name not in self.scope.known:
             order = (loop.axis, *(axis for axis in loop.order if axis != loop.axis))
             lying = [rows if a == loop.axis else self.extent(loop.shape[a]) for a in order]
-            text = f"{self.use('cut')}(slots[{value.slot}], {dtype}, ({', '.join(lying)},))"
+            slot = f"slots[{self.first + value.slot}]"
+            text = f"{self.use('cut')}({slot}, {dtype}, ({', '.join(lying)},))"
             if order != plain_order(len(order)):
                 text += f".transpose({tuple(order.index(axis) for axis in range(len(order)))!r})"
             self.scope.head.append(f"{name} = {text}")
@@ -271,10 +291,10 @@ class Writer:
         key = (slot, dtype, tuple(shape), order if moved else ())
         name = self._buffers.get(key)
         if name is None:
-            name = self._buffers[key] = self.names.new(f"b{slot}")
+            name = self._buffers[key] = self.names.new(f"b{self.first + slot}")
         if name not in self.scope.known:
             lying = tuple(shape[axis] for axis in order) if moved else shape
-            cut = f"{self.use('cut')}(slots[{slot}], {dtype}, {self.shape(lying)})"
+            cut = f"{self.use('cut')}(slots[{self.first + slot}], {dtype}, {self.shape(lying)})"
             if moved:
                 cut += f".transpose({tuple(order.index(axis) for axis in range(len(order)))!r})"
             self.scope.head.append(f"{name} = {cut}")
@@ -286,9 +306,9 @@ class Writer:
         name = self.names.new((node.origin.name or "table").upper())
         rows = self._rows(node.attributes["value"], node.dtype)
         self._constants.add(name)
-        self.tables.append(f"{name} = np.array({rows}, {self.dtype(node.dtype)})")
+        self.module.tables.append(f"{name} = np.array({rows}, {self.dtype(node.dtype)})")
         if 0 in node.shape:
-            self.tables[-1] += f".reshape({self.shape(node.shape)})"
+            self.module.tables[-1] += f".reshape({self.shape(node.shape)})"
         return name
 
     def _rows(self, value: Any, dtype: str) -> str:
@@ -385,14 +405,76 @@ class Writer:
         return value.order if value.dense else None
 
     def use(self, function: str) -> str:
-        self.functions[function] = None
+        self.module.functions[function] = None
         return function
 
+    def name(self, wanted: str) -> str:
+        return self.names.new(wanted)
+
+    def function(self, body: Graph, over: int) -> Function:
+        """The body's steps as a function of their own, with memory of its own."""
+        module, first = self.module, len(self.module.slots)
+        orders = layout(body, {})
+        written = {place: place for place in range(over)}
+        plan = make_plan(
+            body, module.dtype, written, orders=orders, loops=module.loops, reuse=module.reuse
+        )
+        module.slots += plan.slots
+        inner = Writer(module, first)
+        direct = [value for place, value in enumerate(plan.outputs) if value.output == place]
+        takes: list[str] = []
+        for node in body.inputs:
+            takes.append(self.names.new(node.attributes["name"]))
+            inner.give(plan.feeds[id(node)], takes[-1])
+        for value in direct:
+            takes.append(self.names.new(body.outputs[value.output].name))
+            inner.give(value, takes[-1])
+        for place, step in enumerate(plan.steps):
+            if step.loop is None:
+                inner.step(step)
+            elif place == step.loop.last:
+                inner.loop(step.loop)
+            if module.poison:
+                inner.poison(step)
+        lines = inner.main.body
+        for value, feed in plan.copies:
+            lines.append(f"np.copyto({inner.read(feed)}, {inner.read(value)})")
+        back = [
+            inner.read(value)
+            for place, value in enumerate(plan.outputs)
+            if place >= over and value.output != place
+        ]
+        if back:
+            lines.append(f"return {', '.join(back)}")
+        name = self.names.new(body.name)
+        arguments = "".join(f", {each}" for each in self.axis_names.values())
+        indent = "    "
+        module.texts += [
+            f"def {name}(slots{arguments}):",
+            *[indent + line for line in inner.main.head],
+            "",
+            *wrapped("    def step(", takes, "):"),
+            *[indent * 2 + line for line in lines or ["pass"]],
+            "",
+            "    return step",
+            "",
+            "",
+        ]
+        bound = self.names.new(f"step_{name}")
+        self.scope.head.append(f"{bound} = {name}(slots{arguments})")
+        return Function(bound, tuple(value.output for value in direct))
+
+    def poison(self, step: Step) -> None:
+        """Marks the memory that nothing reads after a step."""
+        done = [self.buffer(slot, DTYPES[t.dtype], t.shape) for slot, t in step.scratch]
+        done += [self.read(value) for value in step.dying]
+        self.scope.body += [f"{self.use('poison')}({name})" for name in done]
+
     def place(self) -> str:
-        self.operations.append(self.node)
+        self.module.operations.append(self.node)
         span = self.node.origin.span
         where = self.node.op.name if span is None else f"{span} {self.node.op.name}"
-        return f"{len(self.operations) - 1}, {where!r}"
+        return f"{len(self.module.operations) - 1}, {where!r}"
 
     def dtype(self, name: str) -> str:
         return DTYPES[name]

@@ -44,9 +44,9 @@ def lowering(node: Node) -> Lowering:
     if node.op.name == "scan":
         raise fault(
             "B001",
-            "`scan` can't be run yet",
+            "`scan` can't be written as ONNX yet",
             node.origin.span,
-            help="`specc check` accepts it; there is no way to run it in this version",
+            help="NumPy and torch run it: `--backend numpy`",
         )
     return lowerings[node.op.name]
 

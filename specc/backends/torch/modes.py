@@ -119,6 +119,10 @@ class _Merging:
             return [(one.inputs[0], other)] if one.attributes["index"] == 0 else None
         if one.op is not other.op:
             return None
+        if one.op.name == "scan":
+            if _steps(one) != _steps(other) or one.type != other.type:
+                return None
+            return self.match_calls(one, other)
         if one.op.name != "call":
             if one.attributes != other.attributes or one.type != other.type:
                 return None
@@ -141,6 +145,11 @@ class _Merging:
         if not same:
             self.inner[one] = other
         return [(given[key], others[key]) for key in given if key in others]
+
+
+def _steps(scan: Node) -> dict[str, Any]:
+    """How it goes, but for its body."""
+    return {name: value for name, value in scan.attributes.items() if name != "body"}
 
 
 def _results(node: Node) -> tuple[Any, ...]:

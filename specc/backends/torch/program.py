@@ -25,7 +25,7 @@ def compile(graph: Graph, dtype: str = "float32", *, device: str = "cpu") -> Pro
     """A program for any graph, its calls kept or expanded, differentiated or not.
 
     Raises:
-        SpecError: B001 for a scan, B003 for an axis that no input tells.
+        SpecError: B003 for an axis that no input tells.
     """
     return Program(graph, dtype, device)
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from specc.backends.names import Names, expression
 from specc.backends.torch import composites, primitives
-from specc.backends.torch.modes import Merged, Pair, merged
+from specc.backends.torch.modes import Merged, Pair, key_of, merged
 from specc.backends.torch.pieces import pieces
 from specc.backends.torch.value import Value, joined, listed, number
 from specc.diagnostics import fault
@@ -54,6 +54,7 @@ class Source:
     texts: list[str] = field(default_factory=list)
     functions: dict[Any, Function] = field(default_factory=dict)
     needed: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    parts: dict[tuple[int, ...], Graph] = field(default_factory=dict)  # of bodies
     hints: dict[int, str] = field(default_factory=dict)  # names of outputs, by their nodes
     kept: list[Any] = field(default_factory=list)  # so that the ids of what is keyed stay its own
 
@@ -150,6 +151,15 @@ class Source:
         ]
         self.texts.append("\n".join(text))
         return Function(f"{name}.apply", plain.inputs, (), False, False, plain.results)
+
+    def with_outputs(self, graph: Graph, places: Sequence[int]) -> Graph:
+        """The body with these outputs alone, one object however often it is asked for."""
+        key = (id(graph), *places)
+        if key not in self.parts:
+            self.kept.append(graph)
+            outputs = tuple(graph.outputs[at] for at in places)
+            self.parts[key] = replace(graph, outputs=outputs)
+        return self.parts[key]
 
     def global_name(self, wanted: str) -> str:
         """A name for a function or a class that no local one hides."""
@@ -345,12 +355,8 @@ class Block:
             return
         self.node = node
         if name == "scan":
-            raise fault(
-                "B001",
-                "`scan` can't be run yet",
-                node.origin.span,
-                help="`specc check` accepts it; there is no way to run it in this version",
-            )
+            self.scan(node)
+            return
         if name == "call":
             self.call(node)
             return
@@ -497,6 +503,73 @@ class Block:
         if function.placed:
             texts.append(self.device.removeprefix(", device=") or "None")
         self.finish(node, f"{function.name}({', '.join(texts)})", list(function.results))
+
+    def scan(self, node: Node) -> None:
+        """A loop over the steps, that calls the body's function."""
+        states: int = node.attributes["states"]
+        end: int = states + node.attributes["scanned"]
+        read = {n.attributes["index"] for n in self.order if n.inputs[:1] == (node,)}
+        kept = [at for at in range(len(node.type.items)) if at < states or at in read]
+        whole_pair = self.body.pair_of(node)
+        pair = Pair(*[self.source.with_outputs(graph, kept) for graph in whole_pair.graphs])
+        given = self.body.arguments(node, whole_pair)
+        values = {key: self.value_of[each] for key, each in given.items()}
+        keys = [key_of(each) for each in pair.inputs if key_of(each)[0] != "key"]
+        stepped = {key_of(each) for each in pair.training.inputs[:end]}
+        host = tuple(
+            [key not in stepped and values[key].host and not given[key].rank for key in keys]
+        )
+        function = self.source.function(pair, host)
+        self.comment(node)
+        texts: list[str] = []
+        for at, (key, is_host) in enumerate(zip(keys, host, strict=True)):
+            text = values[key].text if is_host else self.whole(given[key], values[key])
+            if at < states or (at < end and not text.isidentifier()):
+                name = self.names.new(snake(key[1]))
+                self.lines.append(f"{name} = {text}")
+                text = name
+            texts.append(text)
+        step = self.names.new("t")
+        texts[states:end] = [f"{text}[{step}]" for text in texts[states:end]]
+        texts += [self.extent(axis_size(name)) for name in function.axes]
+        if function.by_mode:
+            texts.append(self.writer.training)
+            self.writer.asked_mode = True
+        if function.placed:
+            texts.append(self.device.removeprefix(", device=") or "None")
+        outputs = pair.training.outputs
+        names = [*texts[:states], *[self.names.new(snake(o.name)) for o in outputs[states:]]]
+        lists = [self.names.new(f"{name}s") for name in names[states:]]
+        full = [
+            self.whole(output.node, Value(name, result.shape, result.host))
+            for output, name, result in zip(outputs, names, function.results, strict=True)
+        ]
+        steps = f"range({self.extent(node.inputs[states].shape[0])})"
+        reverse: bool = node.attributes["reverse"]
+        self.lines += [
+            *[f"{each} = []" for each in lists],
+            f"for {step} in {f'reversed({steps})' if reverse else steps}:",
+            f"    {', '.join(names)} = {function.name}({', '.join(texts)})",
+            *[
+                f"    {name} = {text}"
+                for name, text in zip(names[:states], full, strict=False)
+                if text != name
+            ],
+            *[
+                f"    {each}.append({text})"
+                for each, text in zip(lists, full[states:], strict=True)
+            ],
+        ]
+        results = {at: Value(names[at], outputs[at].node.shape) for at in range(states)}
+        for at, each in zip(kept[states:], lists, strict=True):
+            type = node.type.items[at]
+            empty = self.filled(type.shape, Value("0", host=True), type.dtype)
+            order = f"{each}[::-1]" if reverse else each
+            self.lines.append(f"{each} = torch.stack({order}) if {each} else {empty}")
+            results[at] = Value(each, type.shape)
+        self.results_of[node] = [
+            results.get(at, Value("None")) for at in range(len(node.type.items))
+        ]
 
     def finish(self, node: Node, text: str, results: Sequence[Value]) -> None:
         """The results of an application by their names."""

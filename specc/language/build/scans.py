@@ -1,4 +1,8 @@
-"""scan(cell, xs): the cell's body as a graph within the graph. Typed here, run by later work."""
+"""scan(cell, xs): the cell's body as a graph within the graph. Runs nothing.
+
+The primitive steps along first axes, all rows alike: `axis` is moved to the front here, and a row
+that `length` has ended keeps its states by a `where` in the body.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,24 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from specc.diagnostics import Span, fault
-from specc.ir import Node, Origin, Output, Type, emit, make_input, origin
+from specc.ir import (
+    Extent,
+    Graph,
+    Node,
+    Origin,
+    Output,
+    Type,
+    call,
+    constant,
+    emit,
+    make_input,
+    origin,
+)
 from specc.language.build.arguments import Given, assign
 from specc.language.build.axis_arguments import axis_argument
 from specc.language.build.frame import Frame
 from specc.language.build.layers import build_layer, declarations, input_values, layer_body
-from specc.language.build.tensors import lift, own_name
+from specc.language.build.tensors import lift, op, own_name
 from specc.language.build.values import (
     Instance,
     Item,
@@ -22,6 +38,7 @@ from specc.language.build.values import (
     Value,
     describe,
 )
+from specc.ops.control import step_through
 
 _OPTIONS = ("axis", "reverse", "length")
 
@@ -196,30 +213,78 @@ def _emit(
         Output(f"{name}'", "state", each.node) for name, each in zip(states, nexts, strict=True)
     ]
     graph = replace(graph, inputs=tuple(inputs), outputs=(*ordered, *outs))
-    nodes = [*(each.node for each in starts), *(values[name].node for name in sequences)]
+    steps = [_in_front(at, values[name].node, axis) for name in sequences]
     if length is not None:
-        nodes.append(length.node)
-    nodes += [values[name].node for name in constants]
+        graph = _until(graph, len(states), len(sequences), length.node.shape[0], at)
+        steps.append(_lives(steps[0].shape[0], length.node, at))
+    nodes = [*(each.node for each in starts), *steps, *(values[name].node for name in constants)]
     nodes += [each.node for each in overrides] + [each.node for each in parameters]
+    for each in outs:
+        if each.node.rank < axis:
+            raise fault(
+                "T002",
+                f"an output with {each.node.rank} axes can't be stacked along axis {axis}",
+                at,
+                expected=f"at least {axis} axes",
+                found=str(each.node.type),
+            )
     with origin(Origin(at, cell.item.name, cell.path)):
-        made = emit(
-            "scan",
-            *nodes,
-            body=graph,
-            states=len(states),
-            scanned=len(sequences),
-            axis=axis,
-            reverse=reverse,
-            length=length is not None,
+        parts = step_through(
+            graph, nodes, states=len(states), scanned=len(steps), reverse=reverse, kept=True
         )
-        count = len(states) + len(outs)
-        parts = [emit("item", made, index=i) for i in range(count)]
-
-    def named(node: Node) -> Tensor:
-        labels = tuple(map(own_name, node.type.shape))
-        return Tensor(node, labels)
-
     last = [named(node) for node in parts[: len(states)]]
-    stacked = [named(node) for node in parts[len(states) :]]
+    stacked = [
+        named(_back(at, node, axis)) for node in parts[len(states) : len(states) + len(outs)]
+    ]
     final: Value = last[0] if len(last) == 1 else Record(dict(zip(states, last, strict=True)))
     return Several((*stacked, final))
+
+
+def named(node: Node) -> Tensor:
+    labels = tuple(map(own_name, node.type.shape))
+    return Tensor(node, labels)
+
+
+def _in_front(at: Span, node: Node, axis: int) -> Node:
+    axes = (axis, *(each for each in range(node.rank) if each != axis))
+    return op(at, "permute", node, axes=axes) if axis else node
+
+
+def _back(at: Span, node: Node, axis: int) -> Node:
+    axes = (*range(1, axis + 1), 0, *range(axis + 1, node.rank))
+    return op(at, "permute", node, axes=axes) if axis else node
+
+
+# ── rows that end ────────────────────────────────────────────────────────────────────────────────
+def _lives(steps: Extent, length: Node, at: Span) -> Node:
+    """bool[time, batch]: is the step one of the row's?"""
+    shape = (steps, length.shape[0])
+    place = op(at, "reshape", op(at, "iota", length=steps), shape=(steps, 1))
+    places = op(at, "broadcast", place, shape=shape)
+    return op(at, "less", places, op(at, "broadcast", length, shape=shape))
+
+
+def _until(body: Graph, states: int, scanned: int, rows: Extent, at: Span) -> Graph:
+    """The body with `lives`, bool[batch]: a row that has ended keeps its states and gives zeros."""
+    for each in body.results:
+        if not each.rank or each.shape[0] != rows:
+            raise fault(
+                "T001",
+                "with `length` every state and output of a cell has the rows as its first axis",
+                at,
+                expected=f"{rows} rows",
+                found=str(each.type),
+            )
+    with origin(Origin(at)):
+        lives = make_input("lives", "step", Type("bool", (rows,)))
+    made = call(body, body.inputs)
+    outputs: list[Output] = []
+    for place, (output, new) in enumerate(zip(body.outputs, made, strict=True)):
+        ones = (rows, *[1] * (new.rank - 1))
+        row = op(at, "broadcast", op(at, "reshape", lives, shape=ones), shape=new.shape)
+        zero = False if new.dtype == "bool" else 0 if new.dtype == "int" else 0.0
+        old = body.inputs[place] if place < states else constant(zero, new.dtype, new.shape)
+        outputs.append(Output(output.name, output.role, op(at, "where", row, new, old)))
+    first = states + scanned
+    inputs = (*body.inputs[:first], lives, *body.inputs[first:])
+    return Graph(body.name, inputs, tuple(outputs))

@@ -1,0 +1,327 @@
+"""Scans on every backend, forward and backward, against torch: its own layers, or a loop."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from specc import language, passes, pipeline
+from specc.backends import numpy as on_numpy
+from specc.backends import torch as on_torch
+from specc.ir import Graph, Output, emit
+from specc.ir.verify import verify
+from tests import evaluate
+
+Arrays = Mapping[str, Any]
+Run = Callable[[Graph, Arrays], Arrays]
+FORWARD, BACKWARD = 1e-12, 1e-11
+
+RUNS: dict[str, Run] = {
+    "meaning": lambda graph, feeds: evaluate.run(graph, feeds),
+    "numpy": lambda graph, feeds: on_numpy.compile(pipeline.lower(graph), "float64")(feeds),
+    "numpy, poisoned": lambda graph, feeds: on_numpy.compile(
+        pipeline.lower(graph), "float64", poison=True
+    )(feeds),
+    "torch": lambda graph, feeds: on_torch.compile(graph, "float64")(feeds),
+}
+on_each = pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+
+
+def training(text: str) -> Graph:
+    """The model's graph with the gradients of its parameters and float inputs."""
+    graph = language.loads(text).models["M"].training
+    wanted = [n.attributes["name"] for n in graph.inputs if n.dtype == "float"]
+    made = passes.differentiate(graph, [("loss", [name for name in wanted if name[:2] != "g_"])])
+    return verify(made)
+
+
+def random_feeds(graph: Graph, seed: int = 0, **length_of: int) -> dict[str, Any]:
+    draw = np.random.default_rng(seed)
+    return {
+        n.attributes["name"]: draw.normal(
+            size=[e if isinstance(e, int) else length_of[str(e)] for e in n.shape]
+        )
+        for n in graph.inputs
+        if n.dtype == "float"
+    }
+
+
+def tensors(feeds: Arrays) -> dict[str, Tensor]:
+    made = {name: torch.tensor(array) for name, array in feeds.items()}
+    for each in made.values():
+        each.requires_grad_(each.is_floating_point())
+    return made
+
+
+def agree(found: Arrays, wanted: Mapping[str, Tensor], loss: Tensor, given: Arrays) -> None:
+    """Results and gradients, each relative to its own size; `wanted` may leave results out."""
+    for name, array in {**wanted, "loss": loss}.items():
+        close(found[name], array.detach().numpy(), FORWARD, name)
+    gradients = {n.removeprefix("gradient."): a for n, a in found.items() if n[:9] == "gradient."}
+    assert gradients
+    names = list(gradients)
+    exact = torch.autograd.grad(loss, [given[name] for name in names], allow_unused=True)
+    for name, each in zip(names, exact, strict=True):
+        array = np.zeros(given[name].shape) if each is None else each.numpy()
+        close(gradients[name], array, BACKWARD, f"gradient.{name}")
+
+
+def close(found: Any, wanted: Any, tolerance: float, name: str) -> None:
+    assert found.shape == wanted.shape, name
+    error = np.linalg.norm(found - wanted)
+    assert error <= tolerance * max(np.linalg.norm(wanted), 1e-3), f"{name}: {error}"
+
+
+# ── torch's recurrent layers ─────────────────────────────────────────────────────────────────────
+CELLS = {
+    "RNNCell": (nn.RNN, "h"),
+    "GRUCell": (nn.GRU, "h"),
+    "LSTMCell": (nn.LSTM, "h c"),
+}
+
+
+def cell_model(cell: str, options: str = "") -> str:
+    """The cell with the parameters of torch's layer; the loss weighs each result as it is told."""
+    states = CELLS[cell][1].split()
+    last = {s: f"last.{s}" if len(states) > 1 else "last" for s in states}
+    stage = ", ".join([f'{cell}(3, tag = "_l0")', *(f"{s} = {s}0" for s in states)])
+    lines = [
+        "input xs: float[batch, time, 4]",
+        "input g_ys: float[batch, time, 3]",
+        *[f"input {s}0: float[batch, 3]" for s in states],
+        *[f"input g_{s}: float[batch, 3]" for s in states],
+        *(["input n: int[batch]"] if "length" in options else []),
+        f'ys, last = xs -> scan({stage}{options}) as ""',
+        *[f"{s}n = {last[s]}" for s in states],
+        f"output ys, {', '.join(f'{s}n' for s in states)}",
+        f"loss sum(ys * g_ys) + {' + '.join(f'sum({s}n * g_{s})' for s in states)}",
+    ]
+    return "\n    ".join(["model M {", *lines]) + "\n}\n"
+
+
+def layer(cell: str, given: Mapping[str, Tensor]) -> Callable[..., Any]:
+    made = CELLS[cell][0](4, 3, batch_first=True, dtype=torch.float64)
+    weights = {name: given[name] for name, _ in made.named_parameters()}
+    return lambda *inputs: torch.func.functional_call(made, weights, inputs)
+
+
+def stepped(
+    cell: str, given: Mapping[str, Tensor], reverse: bool = False, lengths: Any = None
+) -> tuple[dict[str, Tensor], Tensor]:
+    states = CELLS[cell][1].split()
+    first = tuple(given[f"{s}0"][None] for s in states)
+    xs = given["xs"].flip(1) if reverse else given["xs"]
+    if lengths is not None:
+        xs = nn.utils.rnn.pack_padded_sequence(xs, lengths, True, False)
+    ys, last = layer(cell, given)(xs, first if len(states) > 1 else first[0])
+    if lengths is not None:
+        total = given["xs"].shape[1]
+        ys, _ = nn.utils.rnn.pad_packed_sequence(ys, True, total_length=total)
+    ys = ys.flip(1) if reverse else ys
+    ends = dict(zip(states, last if len(states) > 1 else (last,), strict=True))
+    results = {"ys": ys, **{f"{s}n": each[0] for s, each in ends.items()}}
+    loss = (ys * given["g_ys"]).sum()
+    for s in states:
+        loss = loss + (results[f"{s}n"] * given[f"g_{s}"]).sum()
+    return results, loss
+
+
+@on_each
+@pytest.mark.parametrize("steps", [1, 7, 200])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_library_cell_is_torchs_layer(cell: str, reverse: bool, steps: int, run: Run) -> None:
+    options = ", reverse = true" if reverse else ""
+    graph = training(cell_model(cell, options))
+    feeds = random_feeds(graph, batch=3, time=steps)
+    given = tensors(feeds)
+    agree(run(graph, feeds), *stepped(cell, given, reverse), given)
+
+
+@on_each
+@pytest.mark.parametrize("cell", CELLS)
+def test_rows_end_where_their_length_says(cell: str, run: Run) -> None:
+    graph = training(cell_model(cell, ", length = n"))
+    lengths = torch.tensor([2, 6, 1, 5])
+    feeds = random_feeds(graph, batch=4, time=6)
+    given = tensors(feeds)
+    agree(run(graph, {**feeds, "n": lengths.numpy()}), *stepped(cell, given, False, lengths), given)
+
+
+@on_each
+def test_a_row_of_no_steps_keeps_its_states_and_gives_zeros(run: Run) -> None:
+    graph = training(cell_model("LSTMCell", ", length = n"))
+    feeds = random_feeds(graph, batch=2, time=5)
+    found = run(graph, {**feeds, "n": np.array([0, 5])})
+    assert np.array_equal(found["hn"][0], feeds["h0"][0])
+    assert np.array_equal(found["cn"][0], feeds["c0"][0])
+    assert not found["ys"][0].any()
+    assert not found["gradient.xs"][0].any()
+    assert np.array_equal(found["gradient.h0"][0], feeds["g_h"][0])
+    assert found["gradient.xs"][1].all()
+
+
+def test_a_sequence_of_no_steps_leaves_the_states() -> None:
+    graph = training(cell_model("LSTMCell"))
+    feeds = random_feeds(graph, batch=2, time=0)
+    for name in ("numpy", "torch"):
+        found = RUNS[name](graph, feeds)
+        assert found["ys"].shape == (2, 0, 3)
+        assert np.array_equal(found["hn"], feeds["h0"])
+        assert np.array_equal(found["gradient.h0"], feeds["g_h"])
+        assert not found["gradient.weight_ih_l0"].any()
+
+
+# ── cells of one's own ───────────────────────────────────────────────────────────────────────────
+OWN = """
+cell Own(n: int) {
+    input x: float[batch, f]
+    given k: float[n]
+    given memory: float[batch, places, n]
+    state a: float[batch, n] = 0.5
+    state b: float[batch, n] = 0
+    state sum_: float[] = 0
+    state count: int[batch] = 1
+    p = x -> Linear(n, bias = false) as p
+    near = softmax(sum(memory * rearrange(a, "b n -> b 1 n"), axis = 2), axis = 1)
+    read = sum(rearrange(near, "b p -> b p 1") * memory, axis = 1)
+    a' = b
+    b' = tanh(p + a * k + read) * float(rearrange(count, "b -> b 1"))
+    sum_' = sum_ + mean(a * b)
+    count' = count + 1
+    return a * 2, sum_ * k, b
+}
+model M {
+    input xs: float[time, batch, 4]
+    input k: float[3]
+    input memory: float[batch, places, 3]
+    input g_y: float[time, batch, 3]
+    input g_z: float[time, 3]
+    y, z, b, last = xs -> scan(Own(3), k = k, memory = memory, axis = 0) as own
+    total = last.sum_
+    output y, z, total
+    loss sum(y * g_y) + sum(z * g_z) + total + sum(last.b * b[0]) + 0.1 * sum(float(last.count))
+}
+"""
+
+
+@on_each
+def test_givens_numbers_and_counts_are_carried(run: Run) -> None:
+    graph = training(OWN)
+    feeds = random_feeds(graph, batch=3, time=4, places=5)
+    given = tensors(feeds)
+    a, b = torch.full((3, 3), 0.5, dtype=torch.float64), torch.zeros(3, 3, dtype=torch.float64)
+    total, ys, zs, firsts = torch.zeros((), dtype=torch.float64), [], [], []
+    for t, x in enumerate(given["xs"]):
+        ys.append(a * 2)
+        zs.append(total * given["k"])
+        firsts.append(b)
+        near = torch.einsum("bpn, bn -> bp", given["memory"], a).softmax(1)
+        read = torch.einsum("bp, bpn -> bn", near, given["memory"])
+        new = torch.tanh(x @ given["own.p.weight"].T + a * given["k"] + read) * (t + 1)
+        a, b, total = b, new, total + (a * b).mean()
+    y, z = torch.stack(ys), torch.stack(zs)
+    loss = (y * given["g_y"]).sum() + (z * given["g_z"]).sum() + total + (b * firsts[0]).sum()
+    agree(run(graph, feeds), {"y": y, "z": z, "total": total}, loss + 0.1 * 3 * 5, given)
+
+
+NESTED = """
+cell Leaky(n: int) {
+    input x: float[batch, n]
+    state h: float[batch, n] = 0
+    if training {
+        h' = 0.5 * h + tanh(Linear(n)(x))
+    } else {
+        h' = 0.5 * h + Linear(n)(x)
+    }
+    return h'
+}
+layer Both(n: int) {
+    input xs: float[batch, time, n]
+    one, last = xs -> scan(Leaky(n)) as one
+    two, first = xs -> scan(Leaky(n), reverse = true) as two
+    return one + two + rearrange(last * first, "b n -> b 1 n")
+}
+model M {
+    input xs: float[batch, time, 3]
+    input g_ys: float[batch, time, 3]
+    repeat 2 as block {
+        xs = xs -> Both(3) as ""
+    }
+    output xs
+    loss sum(xs * g_ys)
+}
+"""
+
+
+@on_each
+def test_scans_stand_in_layers_that_repeat(run: Run) -> None:
+    graph = training(NESTED)
+    feeds = random_feeds(graph, batch=2, time=4)
+    given = tensors(feeds)
+    xs = given["xs"]
+    for block in range(2):
+        parts, ends = [], []
+        for name in ("one", "two"):
+            weight, bias = (given[f"block.{block}.{name}.linear.{w}"] for w in ("weight", "bias"))
+            h, ys = torch.zeros(2, 3, dtype=torch.float64), []
+            for x in xs.flip(1).unbind(1) if name == "two" else xs.unbind(1):
+                h = 0.5 * h + torch.tanh(x @ weight.T + bias)
+                ys.append(h)
+            parts.append(torch.stack(ys[::-1] if name == "two" else ys, 1))
+            ends.append(h)
+        xs = parts[0] + parts[1] + (ends[0] * ends[1])[:, None]
+    agree(run(graph, feeds), {"xs": xs}, (xs * given["g_ys"]).sum(), given)
+
+
+def test_a_gradient_of_a_gradient_goes_through_a_scan() -> None:
+    graph = training(cell_model("GRUCell"))
+    feeds = random_feeds(graph, batch=2, time=3)
+    (inner,) = [o.node for o in graph.outputs if o.name == "gradient.h0"]
+    norm = emit("sum", inner * inner, axes=(0, 1))
+    outputs = (Output("norm", "loss", norm),)
+    second = passes.differentiate(
+        replace(graph, outputs=outputs), [("norm", ["h0", "weight_hh_l0", "xs"])]
+    )
+    given = tensors(feeds)
+    _, loss = stepped("GRUCell", given)
+    (first,) = torch.autograd.grad(loss, given["h0"], create_graph=True)
+    wanted = (first * first).sum()
+    for name in ("meaning", "numpy", "torch"):
+        found = RUNS[name](second, feeds)
+        names = ["h0", "weight_hh_l0", "xs"]
+        exact = torch.autograd.grad(wanted, [given[n] for n in names], retain_graph=True)
+        for each, array in zip(names, exact, strict=True):
+            close(found[f"gradient.{each}"], array.numpy(), BACKWARD, each)
+
+
+# ── what NumPy's programs are like ───────────────────────────────────────────────────────────────
+def test_the_source_is_one_loop_each_way_and_memory_does_not_grow_with_steps_but_for_results() -> (
+    None
+):
+    graph = pipeline.lower(training(cell_model("LSTMCell")))
+    program = on_numpy.compile(graph)
+    assert program.source.count("for t in range(time):") == 1
+    assert program.source.count("for t in reversed(range(time)):") == 1
+    feeds = {n: a.astype("float32") for n, a in random_feeds(graph, batch=8, time=100).items()}
+    program.run(feeds)
+    slots = [slot.ctypes.data for slot in program.slots]
+    program.run({n: a.astype("float32") for n, a in random_feeds(graph, batch=5, time=60).items()})
+    assert [slot.ctypes.data for slot in program.slots] == slots
+    tracemalloc.start()
+    try:
+        program.run(feeds)
+        tracemalloc.reset_peak()
+        began, _ = tracemalloc.get_traced_memory()
+        program.run(feeds)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak - began < 16_000  # a step's views, and no array
