@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 
 from specc.diagnostics import Span, did_you_mean, fault
 from specc.ir.graph import Graph, Node
+from specc.training.finite import all_finite
 
 Place = tuple[Span, str] | None
 
@@ -30,14 +30,22 @@ class Feeds:
     Args:
         known: names that may be given though the graph doesn't read them.
         missing, unknown: what to say of an input that isn't given, and of a name that is none.
+        seen: inputs whose numbers aren't looked at, because the program tells (`finite.witnessed`).
     """
 
     def __init__(
-        self, graph: Graph, known: Mapping[str, Any], dtype: str, missing: str, unknown: str
+        self,
+        graph: Graph,
+        known: Mapping[str, Any],
+        dtype: str,
+        *,
+        missing: str,
+        unknown: str,
+        seen: Collection[str] = (),
     ) -> None:
         self.wanted, self.dtype = batch_inputs(graph), dtype
         self.known = tuple(dict.fromkeys([*known, *self.wanted]))
-        self.missing, self.unknown = missing, unknown
+        self.missing, self.unknown, self.seen = missing, unknown, seen
 
     def __call__(self, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """
@@ -57,17 +65,27 @@ class Feeds:
                     expected=", ".join(self.known),
                     help=did_you_mean(name, self.known),
                 )
-        return {n: fitted(each, given[n], self.dtype) for n, each in self.wanted.items()}
+        return {
+            name: fitted(node, given[name], self.dtype, name in self.seen)
+            for name, node in self.wanted.items()
+        }
+
+    def check_finite(self, name: str, values: np.ndarray) -> None:
+        """
+        Raises:
+            SpecError: D008.
+        """
+        span = self.wanted[name].origin.span
+        _check_finite(name, values, (span, "declared here") if span else None)
 
 
-def fitted(node: Node, given: Any, dtype: str) -> np.ndarray:
+def fitted(node: Node, given: Any, dtype: str, seen: bool = False) -> np.ndarray:
     """An array for an input: int and bool become float, all else that differs is a D code."""
     values = np.asarray(given)
     name, wanted = node.attributes["name"], node.type
     place = (node.origin.span, "declared here") if node.origin.span else None
     found = _dtype_of(values)
-    allowed = {"float": ("float", "int", "bool"), "float64": ("float", "int", "bool")}
-    if found not in allowed.get(wanted.dtype, (wanted.dtype,)):
+    if found not in BECOMES.get(wanted.dtype, (wanted.dtype,)):
         raise fault(
             "D006",
             f"`{name}` can't take a column of {found}",
@@ -79,12 +97,13 @@ def fitted(node: Node, given: Any, dtype: str) -> np.ndarray:
             else "",
         )
     _check_shape(node, values, place)
-    if wanted.dtype in ("float", "float64"):
+    if wanted.dtype in ("float", "float64") and not seen:
         _check_finite(name, values, place)
     to = dtype if wanted.dtype == "float" else ARRAYS[wanted.dtype]
     return np.ascontiguousarray(values, dtype=to)
 
 
+BECOMES = {"float": ("float", "int", "bool"), "float64": ("float", "int", "bool")}
 ARRAYS = {"float64": "float64", "int": "int64", "bool": "bool"}
 KINDS = {"f": "float", "i": "int", "u": "int", "b": "bool"}
 
@@ -134,16 +153,3 @@ def _check_finite(name: str, values: np.ndarray, place: Place) -> None:
             found=f"{int(wrong.sum())} in {len(rows)} rows; the first, {value}, is in row {row}",
             help="replace them in the data block, or leave their rows out of the file",
         )
-
-
-def all_finite(values: np.ndarray) -> bool:
-    """Whether it has no NaN and no infinity, mostly in one pass that makes no array."""
-    if values.flags.c_contiguous:
-        flat = values.reshape(-1)
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = np.dot(flat, flat)  # less than half the time of a sum
-    else:
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = np.add.reduce(values, axis=None)
-    # The squares of finite numbers may overflow, so only a finite sum is an answer.
-    return math.isfinite(total) or bool(np.isfinite(values).all())

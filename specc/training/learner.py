@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -13,11 +12,12 @@ import numpy as np
 
 from specc import pipeline
 from specc.diagnostics import fault
-from specc.ir.graph import Graph, Node, Output, emit
+from specc.ir.graph import Graph
 from specc.ir.model import Train, Variable
 from specc.ir.size import Axis, Size, evaluate
 from specc.ir.types import Type
-from specc.training.feeds import Feeds, all_finite, batch_inputs
+from specc.training.feeds import Feeds, batch_inputs
+from specc.training.finite import all_finite, measured, witnessed
 from specc.training.initial import Initials, array_dtype, arrays_of, flat_views, laid, static
 from specc.training.packing import Group, groups_of, packed
 
@@ -56,6 +56,7 @@ class Learner:
         update = pipeline.update_graph(packed(train, self._groups))
         update = pipeline.pruned(update, lambda output: output.role != "norm")  # it is not read
         self._stored: Mapping[str, tuple[int, ...]] = {}
+        self._witnesses: Mapping[str, str] = {}
         self._make_programs(update)
         self._make_parameters()
         self._make_states(update)
@@ -63,7 +64,8 @@ class Learner:
 
     def _make_programs(self, update: Graph) -> None:
         """What a step runs; another backend's learner has its own."""
-        self.objective: Any = pipeline.compile(self.graph, self.dtype, without=self.without)
+        graph, self._witnesses = witnessed(self.graph)
+        self.objective: Any = pipeline.compile(graph, self.dtype, without=self.without)
         self._stored = self.objective.stored
         if self.threads:
             from specc.training.threads import in_threads
@@ -118,6 +120,7 @@ class Learner:
             self.dtype,
             missing="the step needs `{}`",
             unknown=f"`{{}}` is no input or target of `{name}`",
+            seen=self._witnesses,
         )
         offered = {
             **self._by_group(self._flat, ""),
@@ -155,14 +158,17 @@ class Learner:
         """One update on a batch; its losses and metrics.
 
         Raises:
-            SpecError: R201 before anything has changed, if the loss or a gradient isn't finite;
-                R202 if the update made a parameter that isn't.
+            SpecError: D008 or R201 before anything has changed, if the batch or the loss or a
+                gradient isn't finite; R202 if the update made a parameter that isn't.
         """
         self._key[1] = self.steps
         self._step[...] = self.steps
         streams = self.streams.at(self.graph, batch)
         fresh = {**self.metric_states, **streams, **batch}
         results = self._measure(fresh)
+        for name, witness in self._witnesses.items():
+            if not math.isfinite(results[witness]):
+                self.fitted.check_finite(name, fresh[name])
         reported = {name: float(results[name]) for name in self._reported}
         if not (math.isfinite(reported["objective"]) and all_finite(self._flat_gradient)):
             from specc.training.nonfinite import explain
@@ -249,20 +255,6 @@ class Learner:
     def digest(self) -> str:
         """What the two programs compute, as one short text: equal where a resumed run goes on."""
         return sha256(f"{self.objective.source}\n{self.update.source}".encode()).hexdigest()[:32]
-
-
-def measured(update: Graph) -> Graph:
-    """With the sum of each changed parameter's squares, finite only where all its numbers are."""
-    made = [
-        Output(f"squares of {each.name}", "squares", _squares(each.node))
-        for each in update.outputs
-        if each.role == "parameter"
-    ]
-    return replace(update, outputs=(*update.outputs, *made))
-
-
-def _squares(node: Node) -> Node:
-    return emit("sum", node * node, axes=tuple(range(node.rank)))
 
 
 class Streams:

@@ -11,7 +11,7 @@ from specc import pipeline
 from specc.backends import backend
 from specc.ir.graph import Graph
 from specc.ir.model import Train
-from specc.training.feeds import all_finite
+from specc.training.finite import all_finite
 from specc.training.initial import array_dtype, flat_views
 from specc.training.learner import Arrays, Learner
 from specc.training.steps import step_graph

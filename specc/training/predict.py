@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from specc.training.blocks import counted
 from specc.training.expectations import check_figures, judge
 from specc.training.feeds import Feeds, batch_inputs
 from specc.training.files import check_file, write_atomically
+from specc.training.finite import witnessed
 from specc.training.initial import Initials, array_dtype, stored
 from specc.training.learner import Streams
 from specc.training.progress import Progress
@@ -46,16 +48,18 @@ class Forward:
         backend: str = "numpy",
     ) -> None:
         self.model, self.dtype, self.seed, self.backend = model, dtype, seed, backend
-        self.graph, self.program = program_of(pipeline.forward(model), backend, dtype)
+        self.graph, self.program, witnesses = program_of(pipeline.forward(model), backend, dtype)
         self.weights = initial_weights(model, seed, dtype)
         if weights is not None:
             load_weights(self.weights, weights)
+        self._witnesses = witnesses
         self._fitted = Feeds(
             self.graph,
             model.inference.taking("input"),
             dtype,
             missing="the input `{}` is not given",
             unknown=f"`{{}}` is no input of `{model.name}`",
+            seen=witnesses,
         )
         self._streams = Streams(model.streams, Initials(seed), dtype)
         if backend == "numpy":
@@ -76,24 +80,30 @@ class Forward:
         batch = self._fitted(inputs)
         carried = self._streams.at(self.graph, batch)
         made = self._run({**carried, **batch})
+        for name, witness in self._witnesses.items():
+            if not math.isfinite(made.pop(witness)):
+                self._fitted.check_finite(name, batch[name])
         self._streams.reset()
-        return made
+        return {name: np.array(each) for name, each in made.items()}
 
 
 def _between(program: Any, fixed: Arrays, backend: str) -> Callable[[Arrays], dict[str, Any]]:
-    """The program as a function of what is not fixed; its results are the caller's own."""
-    if backend != "numpy":
-        return lambda fresh: dict(program({**fixed, **fresh}))
-    run = program.wired(fixed)
-    return lambda fresh: {name: np.array(each) for name, each in run(fresh).items()}
+    """The program as a function of what is not fixed."""
+    if backend == "numpy":
+        return program.wired(fixed)
+    return lambda fresh: dict(program({**fixed, **fresh}))
 
 
-def program_of(graph: Graph, backend: str, dtype: str) -> tuple[Graph, Any]:
-    """The graph as a backend runs it, and its program. Only NumPy's has no calls."""
+def program_of(graph: Graph, backend: str, dtype: str) -> tuple[Graph, Any, Mapping[str, str]]:
+    """The graph as a backend runs it, its program, and what in its results tells of inputs.
+
+    Only NumPy's has no calls, and only its program witnesses.
+    """
     if backend == "numpy":
         flat = pipeline.lower(graph)
-        return flat, pipeline.compile(flat, dtype)
-    return graph, backends.backend(backend).compile(graph, dtype)
+        whole, witnesses = witnessed(flat)
+        return flat, pipeline.compile(whole, dtype), witnesses
+    return graph, backends.backend(backend).compile(graph, dtype), {}
 
 
 def initial_weights(model: Model, seed: int, dtype: str) -> dict[str, np.ndarray]:

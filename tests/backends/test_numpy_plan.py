@@ -287,3 +287,44 @@ def test_arrays_without_elements() -> None:
     found = compile(graph)({"x": np.zeros((0, 4))})
     assert found["y"].shape == (0, 0)
     assert found["s"].tolist() == [0, 0, 0, 0]
+
+
+def momentum(read_late: bool) -> Graph:
+    m, g = (given(name, 8) for name in "mg")
+    after = broadcast(constant(0.9, "float"), (8,)) * m + g
+    return graph_of([m, g], y=after + m if read_late else after * g, m=after)
+
+
+@pytest.mark.parametrize("read_late", [False, True])
+def test_an_update_is_made_where_it_goes_once_the_old_is_read(read_late: bool) -> None:
+    program = compile(momentum(read_late), updates={"m": "m"})
+    assert ("np.multiply(0.9, m, out=m)" in program.source) is not read_late
+    draw = np.random.default_rng(0)
+    m, g = (draw.normal(size=8).astype("f") for _ in range(2))
+    wanted = compile(momentum(read_late))({"m": m, "g": g})
+    found = program.run({"m": m, "g": g})
+    np.testing.assert_array_equal(m, wanted["m"])
+    np.testing.assert_array_equal(found["y"], wanted["y"])
+
+
+@pytest.mark.parametrize("rows", [1, 3, 200])
+def test_logits_by_columns_and_weights_turned_change_no_more_than_rounding(rows: int) -> None:
+    """A softmax's short rows, the loss's pick from them, and its gradient."""
+    x, w = given("x", BATCH, 6), given("w", 5, 6, role="parameter")
+    index = given("index", BATCH, 1, dtype="int")
+    z = x @ swap_last(w)
+    top = broadcast(emit("max", z, axis=1), (5, BATCH))
+    e = emit("exp", z - swap_last(top))
+    picked = emit("take_along_axis", z, index, axis=1)
+    ones = broadcast(constant(1.0, "float"), (BATCH, 1))
+    marked = e + emit("add_along", index, ones, axis=1, length=5)
+    graph = graph_of([x, w, index], e=emit("sum", e, axes=(1,)), picked=picked, marked=marked)
+    program = compile(graph, "float64")
+    assert program.stored == {"w": (1, 0)}
+    assert ".transpose" in program.source
+    feeds = feeds_for(graph, 0, batch=rows)
+    wanted = run(graph, feeds)
+    for order in "CF":
+        found = program({**feeds, "w": np.array(feeds["w"], order=order)})
+        for name, array in found.items():
+            assert_close(array, wanted[name], what=name)

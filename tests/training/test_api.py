@@ -45,6 +45,28 @@ def test_a_model_runs_with_given_weights(digits: Spec) -> None:
     assert not zero(image=x)["logits"].any()
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_one_number_that_is_not_finite_is_found_before_anything_changes(
+    digits: Spec, number: float
+) -> None:
+    """The program's own product tells of it (`finite.witnessed`): here of the last row's last."""
+    x = np.ones((64, 64), np.float32)
+    x[-1, -1] = number
+    trainer, program = digits.trainer(), digits.model().compile()
+    before = trainer.parameters
+    for call in (lambda: trainer.step(image=x, label=np.zeros(64, int)), lambda: program(image=x)):
+        with pytest.raises(specc.SpecError) as error:
+            call()
+        assert error.value.diagnostics[0].code == "D008"
+    for name, values in trainer.parameters.items():
+        np.testing.assert_array_equal(values, before[name])
+
+
+def test_large_finite_inputs_are_no_fault(digits: Spec) -> None:
+    found = digits.model().compile()(image=np.full((2, 64), 1e30, np.float32))
+    assert np.isfinite(found["logits"]).all()
+
+
 def test_inputs_that_don_t_fit(digits: Spec) -> None:
     program = digits.model().compile()
     for wrong, code in (
