@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +21,8 @@ def explain(
     A value may be infinite and harmless (the -inf of a mask), so only those are followed that the
     loss or a gradient depends on through values that aren't finite either.
     """
-    nodes = [node for node in toposort(graph.results) if node.dtype in ("float", "float64")]
+    nodes = [n for n in toposort(graph.results) if n.op.name != "scan"]  # whose items are shown
+    nodes = [node for node in nodes if node.dtype in ("float", "float64")]
     shown = tuple(Output(f"value.{at}", "observed", node) for at, node in enumerate(nodes))
     # As the spec says it: a rewritten step may not make each of these values.
     plain = ("rewrite", "layout", "fuse")
@@ -42,13 +43,14 @@ def explain(
     kind = "NaN" if np.isnan(values).any() else "infinite"
     count = int((~np.isfinite(values)).sum())
     source = culprit.origin
-    what = f"`{source.name}`" if source.name else f"a value of `{culprit.op.name}`"
+    operation = "scan" if culprit.op.name == "item" else culprit.op.name
+    what = f"`{source.name}`" if source.name else f"a value of `{operation}`"
     layer = f" in the layer `{source.scope}`" if source.scope else ""
     before = "\n".join(["its inputs are finite:", *_inputs(culprit, results, nodes)])
     return fault(
         "R201",
         f"{what}{layer} is {kind} in {when}; no parameter was changed by it",
-        (source.span, f"{count} of {values.size} values of this {culprit.op.name}")
+        (source.span, f"{count} of {values.size} values of this {operation}")
         if source.span
         else None,
         found=f"{kind} values, and so in {named}; {before}",
@@ -70,7 +72,7 @@ def first_cause(ends: list[Node], wrong: Mapping[int, np.ndarray]) -> Node | Non
         if id(node) in seen:
             continue
         seen.add(id(node))
-        before = [each for each in node.inputs if id(each) in wrong]
+        before = [each for each in _read(node) if id(each) in wrong]
         meant = all(_is_constant(each) for each in before)
         if meant and not _is_constant(node):
             candidates.append(node)
@@ -78,6 +80,11 @@ def first_cause(ends: list[Node], wrong: Mapping[int, np.ndarray]) -> Node | Non
     order = {id(node): at for at, node in enumerate(toposort(ends))}
     candidates.sort(key=lambda node: order[id(node)])
     return candidates[0] if candidates else None
+
+
+def _read(node: Node) -> Sequence[Node]:
+    """What a value is made of; an item of a scan, of what the scan takes."""
+    return node.inputs[0].inputs if node.op.name == "item" else node.inputs
 
 
 def _is_constant(node: Node) -> bool:
@@ -89,7 +96,7 @@ def _is_constant(node: Node) -> bool:
 def _inputs(node: Node, results: Mapping[str, np.ndarray], nodes: list[Node]) -> list[str]:
     place = {id(each): at for at, each in enumerate(nodes)}
     lines: list[str] = []
-    for each in node.inputs:
+    for each in _read(node):
         if id(each) in place and not _is_constant(each):
             values = np.asarray(results[f"value.{place[id(each)]}"])
             span = f"{values.min():.6g} to {values.max():.6g}" if values.size else "empty"

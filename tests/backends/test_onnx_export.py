@@ -31,10 +31,9 @@ from specc.training.learner import Learner
 from specc.training.predict import Forward
 from specc.training.steps import step_graph
 from tests.check import assert_close
-from tests.specs.test_specs import CHECKED_ONLY, FOLDER
+from tests.specs.test_specs import FOLDER, SPECS
 
 ROOT = Path(__file__).parents[2]
-SPECS = [path for path in sorted(FOLDER.glob("*.nn")) if path.stem not in CHECKED_ONLY]
 
 every = pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 in_both = pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from onnx.reference import ReferenceEvaluator
 from torch import Tensor, nn
 
 from specc import language, passes, pipeline
 from specc.backends import numpy as on_numpy
+from specc.backends import onnx as on_onnx
 from specc.backends import torch as on_torch
+from specc.diagnostics import SpecError
 from specc.ir import Graph, Output, emit
 from specc.ir.verify import verify
 from tests import evaluate
@@ -29,6 +32,7 @@ RUNS: dict[str, Run] = {
     "numpy, poisoned": lambda graph, feeds: on_numpy.compile(
         pipeline.lower(graph), "float64", poison=True
     )(feeds),
+    "onnx": lambda graph, feeds: on_onnx.compile(graph, "float64")(feeds),
     "torch": lambda graph, feeds: on_torch.compile(graph, "float64")(feeds),
 }
 on_each = pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
@@ -171,6 +175,8 @@ def test_a_row_of_no_steps_keeps_its_states_and_gives_zeros(run: Run) -> None:
 def test_a_sequence_of_no_steps_leaves_the_states() -> None:
     graph = training(cell_model("LSTMCell"))
     feeds = random_feeds(graph, batch=2, time=0)
+    with pytest.raises(SpecError, match="R106"):
+        RUNS["onnx"](graph, feeds)
     for name in ("numpy", "torch"):
         found = RUNS[name](graph, feeds)
         assert found["ys"].shape == (2, 0, 3)
@@ -294,7 +300,7 @@ def test_a_gradient_of_a_gradient_goes_through_a_scan() -> None:
     _, loss = stepped("GRUCell", given)
     (first,) = torch.autograd.grad(loss, given["h0"], create_graph=True)
     wanted = (first * first).sum()
-    for name in ("meaning", "numpy", "torch"):
+    for name in ("meaning", "numpy", "onnx", "torch"):
         found = RUNS[name](second, feeds)
         names = ["h0", "weight_hh_l0", "xs"]
         exact = torch.autograd.grad(wanted, [given[n] for n in names], retain_graph=True)
@@ -325,3 +331,44 @@ def test_the_source_is_one_loop_each_way_and_memory_does_not_grow_with_steps_but
     finally:
         tracemalloc.stop()
     assert peak - began < 16_000  # a step's views, and no array
+
+
+# ── what ONNX models are like ────────────────────────────────────────────────────────────────────
+LOOKUP = """
+cell Words(n: int) {
+    input word: int[batch]
+    state h: float[batch, n] = 0
+    h' = tanh(h + Embedding(9, n)(word))
+    return h'
+}
+model M {
+    input words: int[batch, time]
+    ys, last = words -> scan(Words(3))
+    output ys
+}
+"""
+
+
+def test_onnx_refuses_an_index_that_it_cant_check_and_the_others_check_it() -> None:
+    graph = language.loads(LOOKUP, path="words.nn").models["M"].inference
+    with pytest.raises(SpecError, match=r"words.nn:10:\d+: error\[B001\]"):
+        on_onnx.compile(graph, "float64")
+    feeds = {n.attributes["name"]: np.ones((9, 3)) for n in graph.inputs}
+    feeds["words"] = np.array([[1, 8, 9]])
+    for name in ("numpy", "torch"):
+        with pytest.raises(SpecError, match="R107"):
+            RUNS[name](graph, feeds)
+
+
+def test_a_model_scans_forwards_by_the_standard_s_own_text() -> None:
+    graph = training(cell_model("GRUCell", ", length = n"))
+    model = on_onnx.model_of(on_onnx.lower(graph, "float64"), on_onnx.Form("float64"))
+    scans = [node for node in model.graph.node if node.op_type == "Scan"]
+    assert len(scans) == 2
+    attributes = {each.name for node in scans for each in node.attribute}
+    assert attributes == {"body", "num_scan_inputs"}
+    feeds = {**random_feeds(graph, batch=2, time=5), "n": np.array([2, 5])}
+    found = ReferenceEvaluator(model).run(None, feeds)
+    wanted = RUNS["meaning"](graph, feeds)
+    for output, array in zip(graph.outputs, found, strict=True):
+        close(np.asarray(array), wanted[output.name], BACKWARD, output.name)

@@ -15,7 +15,7 @@ import numpy as np
 from specc.backends.entrance import array_dtype, reading
 from specc.diagnostics import fault
 from specc.ir import Axis, Extent, Graph, Node
-from specc.ir.size import Derived
+from specc.ir.size import Derived, axis
 
 Array = np.ndarray[Any, Any]
 LATE = ("broadcast", "permute")  # written when a value is read as it stands; many readers don't
@@ -31,6 +31,7 @@ class Row:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any]
+    captured: tuple[str, ...] = ()  # what its subgraph reads of the graph around it
 
 
 Lowering = Callable[["Builder", Node], "str | tuple[str, ...]"]
@@ -40,9 +41,17 @@ class Builder:
     """One ONNX graph, from a graph's inputs on; equal nodes are written once."""
 
     def __init__(
-        self, graph: Graph, precision: str, opset: int, lower: Callable[[Node], Lowering]
+        self,
+        graph: Graph,
+        precision: str,
+        opset: int,
+        lower: Callable[[Node], Lowering],
+        around: tuple[Builder, str, Mapping[Node, str]] | None = None,
     ) -> None:
+        """`around`, for a subgraph: the graph it stands in, what its names begin with, and which
+        values there some of its inputs are."""
         self.graph, self.precision, self.opset = graph, precision, opset
+        self.outer, self.prefix, captured = around or (None, "", {})
         self.rows: list[Row] = []
         self.constants: dict[str, Array] = {}
         self._lower = lower
@@ -52,7 +61,12 @@ class Builder:
         self._count_of: dict[str, int] = {}
         self._scope = ""
         for node in graph.inputs:
-            self._value_of[node] = node.attributes["name"]
+            name = f"{self.prefix}{node.attributes['name']}"
+            self._value_of[node] = captured.get(node) or name
+
+    def inner(self, body: Graph, name: str, captured: Mapping[Node, str]) -> Builder:
+        """For a body that stands in this graph as a subgraph."""
+        return Builder(body, self.precision, self.opset, self._lower, (self, f"{name}/", captured))
 
     # ── nodes of the graph ───────────────────────────────────────────────────────────────────────
     def write(self, nodes: Iterable[Node]) -> None:
@@ -104,17 +118,23 @@ class Builder:
         key = (kind, count, inputs, tuple(sorted(attributes.items())))
         found = self._row_of.get(key)
         if found is None:
-            place = "/".join(["", *filter(None, self._scope.split(".")), kind])
-            number = self._count_of.get(place, 0)
-            self._count_of[place] = number + 1
-            name = f"{place}_{number}" if number else place
+            name = self.place(kind)
             found = tuple(f"{name}_output_{index}" for index in range(count))
             self.rows.append(Row(kind, name, inputs, found, attributes))
             self._row_of[key] = found
         return found
 
+    def place(self, kind: str) -> str:
+        """A name for a node here."""
+        place = "/".join([self.prefix.rstrip("/"), *filter(None, self._scope.split(".")), kind])
+        number = self._count_of.get(place, 0)
+        self._count_of[place] = number + 1
+        return f"{place}_{number}" if number else place
+
     # ── constants ────────────────────────────────────────────────────────────────────────────────
     def constant(self, array: Array) -> str:
+        if self.outer:
+            return self.outer.constant(array)
         key = (array.dtype.str, array.shape, array.tobytes())
         found = self._constant_of.get(key)
         if found is None:
@@ -163,6 +183,8 @@ class Builder:
 
     def _axis(self, name: str) -> str:
         """A dynamic axis, read off the input that tells it."""
+        if self.outer:
+            return self.outer.extent(axis(name))
         found = reading(self.graph, name)
         if found is None:
             raise fault(
@@ -170,9 +192,9 @@ class Builder:
                 f"no input tells how long the axis `{name}` is",
                 help="give the model an input that has it as one of its axes",
             )
-        place, axis, offset, factor = found
+        place, position, offset, factor = found
         source = self.graph.inputs[place].attributes["name"]
-        length = self("Shape", source, start=axis, end=axis + 1)
+        length = self("Shape", source, start=position, end=position + 1)
         if offset:
             length = self("Sub", length, self.ints(offset))
         return self("Div", length, self.ints(factor)) if factor != 1 else length

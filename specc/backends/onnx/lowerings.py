@@ -380,6 +380,6 @@ lowerings: dict[str, Lowering] = {
     "add_along": _add_along,
     # random
     "random_bits": random_bits,
-    # control: a call that stays is a composite's; a scan is B001
+    # control: a call that stays is a composite's, a scan is a subgraph of the model's
     "item": _item,
 }

@@ -12,11 +12,10 @@ from onnx import TensorProto, helper
 
 from specc import passes
 from specc.backends.entrance import array_dtype
-from specc.backends.onnx.builder import Builder, Lowering, Row
+from specc.backends.onnx.builder import END, Builder, Lowering, Row
 from specc.backends.onnx.composites import can_run, lowering_of
 from specc.backends.onnx.lowerings import TYPES, lowerings
-from specc.diagnostics import fault
-from specc.ir import Graph, Node, Output, bodies, toposort
+from specc.ir import Extent, Graph, Node, Output, Requirement, bodies, toposort
 from specc.version import __version__
 
 Array = np.ndarray[Any, Any]
@@ -42,12 +41,7 @@ def lowering(node: Node) -> Lowering:
     if node.op.name == "call":
         return lowering_of(node)
     if node.op.name == "scan":
-        raise fault(
-            "B001",
-            "`scan` can't be written as ONNX yet",
-            node.origin.span,
-            help="NumPy and torch run it: `--backend numpy`",
-        )
+        return scan
     return lowerings[node.op.name]
 
 
@@ -55,7 +49,18 @@ def lower(graph: Graph, precision: str = "float32", opset: int = OPSET) -> Graph
     """The graph whose calls are those that ONNX has an operator for; a lowered one is itself."""
     training = any(_is_derivative(body) for body in bodies(graph))
     keeps = can_run(precision, opset, training)
-    return passes.simplify(passes.expand(passes.simplify(graph), keeps))
+    return _stepping(passes.simplify(passes.expand(passes.simplify(graph), keeps)))
+
+
+def _stepping(graph: Graph) -> Graph:
+    """The graph, which requires steps of its scans: onnxruntime's Scan fails without one."""
+    found = dict.fromkeys(graph.requires)
+    for node in toposort(graph.results):
+        if node.op.name == "scan":
+            steps: Extent = node.inputs[node.attributes["states"]].shape[0]
+            message = "onnxruntime scans no empty sequence"
+            found[Requirement(steps - 1, ">=", message, node.origin.span)] = None
+    return graph if len(found) == len(graph.requires) else replace(graph, requires=tuple(found))
 
 
 def _is_derivative(body: Graph) -> bool:
@@ -66,14 +71,14 @@ def model_of(graph: Graph, form: Form) -> onnx.ModelProto:
     """The model of a graph that was lowered for this precision and opset.
 
     Raises:
-        SpecError: B001 for a scan, B003 for an axis that no input tells.
+        SpecError: B003 for an axis that no input tells.
     """
     builder = Builder(graph, form.precision, form.opset, lowering)
     builder.write(toposort(graph.results))
     names = [form.name(output) for output in graph.outputs]
     rows = _named(builder, dict(zip(names, (o.node for o in graph.outputs), strict=True)))
     rows = _needed(rows, names)
-    read = {name for row in rows for name in row.inputs} | set(names)
+    read = {name for row in rows for name in (*row.inputs, *row.captured)} | set(names)
     given = [node for node in graph.inputs if _kept(node, form, read)]
     inputs = [_value(n.attributes["name"], n, form) for n in given]
     outputs = [_value(n, o.node, form) for n, o in zip(names, graph.outputs, strict=True)]
@@ -98,6 +103,46 @@ def model_of(graph: Graph, form: Form) -> onnx.ModelProto:
     return model
 
 
+# ── scans ────────────────────────────────────────────────────────────────────────────────────────
+def scan(b: Builder, node: Node) -> tuple[str, ...]:
+    """A Scan from the first step to the last, of turned values where it goes the other way.
+
+    What is the same at each step its body reads from around it.
+    """
+    body: Graph = node.attributes["body"]
+    states: int = node.attributes["states"]
+    end: int = states + node.attributes["scanned"]
+    reverse: bool = node.attributes["reverse"]
+    given = b.values(node)
+    name = b.place("Scan")
+    inner = b.inner(body, name, dict(zip(body.inputs[end:], given[end:], strict=True)))
+    inner.write(toposort(body.results))
+    made = {f"{name}/results/{at}": each for at, each in enumerate(body.results)}
+    rows = _needed(_named(inner, made), list(made))
+    form = Form(b.precision, b.opset)
+    graph = helper.make_graph(
+        [_node(row) for row in rows],
+        body.name,
+        [_value(inner.value(each), each, form) for each in body.inputs[:end]],
+        [_value(text, each, form) for text, each in made.items()],
+    )
+    own = {output for row in rows for output in row.outputs}
+    own.update(inner.value(each) for each in body.inputs[:end])
+    read = [each for row in rows for each in (*row.inputs, *row.captured)]
+    captured = tuple(dict.fromkeys(each for each in read if each and each not in own))
+    sequences = [turned(b, each) if reverse else each for each in given[states:end]]
+    found = tuple(f"{name}_output_{at}" for at in range(len(made)))
+    attributes = {"body": graph, "num_scan_inputs": end - states}
+    b.rows.append(Row("Scan", name, (*given[:states], *sequences), found, attributes, captured))
+    stacked = [turned(b, each) if reverse else each for each in found[states:]]
+    return (*found[:states], *stacked)
+
+
+def turned(b: Builder, value: str) -> str:
+    """The other way round along the first axis."""
+    return b("Slice", value, b.ints(-1), b.ints(-END), b.ints(0), b.ints(-1))
+
+
 def _kept(node: Node, form: Form, read: set[str]) -> bool:
     """What is fed: the model's own inputs, and of the rest what is read and isn't held inside."""
     name = node.attributes["name"]
@@ -109,11 +154,12 @@ def _kept(node: Node, form: Form, read: set[str]) -> bool:
 def _named(builder: Builder, results: Mapping[str, Node]) -> list[Row]:
     """The rows with the results under their names; what has two, or is an input, is copied."""
     made = {name for row in builder.rows for name in row.outputs}
+    captured = {name for row in builder.rows for name in row.captured}
     name_of: dict[str, str] = {}
     copies: list[Row] = []
     for name, node in results.items():
         value = builder.value(node)
-        if value in made and value not in name_of:
+        if value in made - captured and value not in name_of:
             name_of[value] = name
         elif value != name:
             copies.append(Row("Identity", f"/outputs/{name}", (value,), (name,), {}))
@@ -135,9 +181,9 @@ def _needed(rows: Sequence[Row], results: Sequence[str]) -> list[Row]:
     for row in reversed(rows):
         if wanted.isdisjoint(row.outputs):
             continue
-        wanted.update(row.inputs)
+        wanted.update(row.inputs, row.captured)
         outputs = row.outputs
-        while outputs[-1] not in wanted:
+        while row.kind != "Scan" and outputs[-1] not in wanted:
             outputs = outputs[:-1]
         kept.append(replace(row, outputs=outputs))
     return kept[::-1]

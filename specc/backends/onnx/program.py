@@ -36,7 +36,7 @@ def compile(
         threads: how many may compute one operator; 0 leaves it to onnxruntime.
 
     Raises:
-        SpecError: B001 for a scan, B003 for an axis that no input tells.
+        SpecError: B001 for an index within a scan, B003 for an axis that no input tells.
     """
     return Program(lower(graph, dtype, opset), dtype, opset, threads)
 
@@ -113,6 +113,8 @@ class Program:
     def _shown(self, given: Mapping[str, Array]) -> Sequence[Array]:
         """The computed indices, by a session that does nothing else."""
         outputs = self._watched.outputs[len(self.outputs) :]
+        if not outputs:
+            return []
         part = replace(self._watched, outputs=outputs)
         form = replace(self._form, name=place_of(part))
         session = session_of(model_of(part, form).SerializeToString(), self.dtype, self._threads)
@@ -145,6 +147,8 @@ def indices_of(graph: Graph) -> tuple[list[Index], list[Output]]:
     indices: dict[tuple[Node, Extent], Index] = {}
     outputs: list[Output] = []
     for node in toposort(graph.results):
+        if node.op.name == "scan":
+            _check_steps(node)
         if node.op.name not in ("take", "take_along_axis", "add_at", "add_along"):
             continue
         adding = node.op.name.startswith("add")
@@ -163,6 +167,20 @@ def indices_of(graph: Graph) -> tuple[list[Index], list[Output]]:
             indices[source, count] = Index(node, count, shown=name)
             outputs.append(Output(name, "index", source))
     return list(indices.values()), outputs
+
+
+def _check_steps(scan: Node) -> None:
+    """What a step looks up isn't shown outside of it."""
+    for node in toposort(scan.attributes["body"].results):
+        if node.op.name in ("take", "take_along_axis", "add_at", "add_along"):
+            index = node.inputs[0] if node.op.name.startswith("add") else node.inputs[1]
+            if _shown_source(index).op.name not in ("iota", "constant"):
+                raise fault(
+                    "B001",
+                    "ONNX can't check an index that a scanned cell looks up",
+                    scan.origin.span,
+                    help="look up outside of the scan, all steps at once",
+                )
 
 
 def _shown_source(node: Node) -> Node:
