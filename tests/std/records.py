@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.std import activations, attention, functions, layers, losses
+from tests.std import activations, attention, functions, layers, losses, recurrent
 from tests.std.record import Record
 
 RECORDS: tuple[Record, ...] = (
@@ -11,5 +11,6 @@ RECORDS: tuple[Record, ...] = (
     *layers.RECORDS,
     *layers.CELLS,
     *attention.RECORDS,
+    *recurrent.RECORDS,
     *losses.RECORDS,
 )
