@@ -164,3 +164,46 @@ def test_columns_are_in_halves_between_a_convolution_and_its_pooling(
     together = compile(graph, "float64")(feeds)
     apart = compile(graph, "float64", without=("halve",))(feeds)
     assert_agree(together, apart, 1e-11)
+
+
+def test_inference_folds_batch_norm_into_the_filters() -> None:
+    """Biases and means too: pooled images are shifted once, and nothing else is done to images."""
+    spec = language.loads(SPEC.format(between="-> BatchNorm as norm -> relu"))
+    (model,) = spec.models.values()
+    graph = pipeline.lower(pipeline.forward(model))
+    draw = np.random.default_rng(0)
+    feeds = {
+        node.attributes["name"]: draw.normal(size=[evaluate(n, {"batch": 3}) for n in node.shape])
+        for node in graph.inputs
+    }
+    feeds = {name: np.abs(each) if "var" in name else each for name, each in feeds.items()}
+    found, wanted = (compile(graph, "float64", without=w)(feeds) for w in ((), ("rewrite",)))
+    assert_close(found["logits"], wanted["logits"], what="logits", times=10)
+    images = [n.op.name for n in toposort(rewrite(graph).results) if n.rank == 4 and n.inputs]
+    assert [name for name in images if name not in ("broadcast", "reshape")] == [
+        "pad", "multiply", "convolve", "max_pool", "add", "maximum",
+    ]  # fmt: skip
+
+
+def test_what_is_read_before_its_norm_is_not_folded() -> None:
+    text = SPEC.format(between="\n    plain = x\n    x = x -> BatchNorm as norm")
+    text = text.replace("output logits", "output logits\n    output plain")
+    (model,) = language.loads(text).models.values()
+    graph = pipeline.lower(pipeline.forward(model))
+    filters = [n.inputs[1] for n in toposort(rewrite(graph).results) if n.op.name == "convolve"]
+    assert [node.op.name for node in filters] == ["input"]
+
+
+@pytest.mark.parametrize("bias", ["", ", bias = false"])
+def test_a_bias_before_batch_norm_costs_nothing(bias: str) -> None:
+    """The norm is of what is not shifted, and the bias's gradient, 0, is no sum over images."""
+    text = SPEC.format(between="-> BatchNorm as norm -> relu")
+    (train,) = language.loads(text.replace("padding = 1", f"padding = 1{bias}")).trains
+    nodes = toposort(rewrite(pipeline.training_graph(train)).results)
+    large = [n.op.name for n in nodes if n.shape[1:] == (4, 8, 8) and n.op.name != "broadcast"]
+    assert large == [
+        "convolve", "subtract", "multiply", "max_pool_gradient", "multiply", "multiply", "add",
+        "add",
+    ]  # fmt: skip
+    sums = [n for n in nodes if n.op.name in ("sum", "dot") and n.inputs[0].shape[1:] == (4, 8, 8)]
+    assert len(sums) == 3

@@ -9,20 +9,31 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from specc import passes
+from specc.backends.numpy.fold import fold
 from specc.backends.numpy.operations import (
     WINDOW,
-    added_along,
     apply,
     convolve,
     convolve_filters,
     convolve_input,
-    dot,
     max_pool,
     max_pool_gradient,
 )
-from specc.ir import Extent, Graph, Node, constant, emit
+from specc.backends.numpy.sums import (
+    added_in_place,
+    deviation_of_shifted,
+    mean_of_shifted,
+    nothing_added,
+    nothing_divided,
+    squeezed,
+    sum_of_neg,
+    sum_of_products,
+    sum_of_scaled,
+    sum_of_terms,
+)
+from specc.ir import Graph, Node, constant, emit
 from specc.ir.size import product
-from specc.ops.rules import broadcast, reshape, without
+from specc.ops.rules import broadcast, reshape
 from specc.passes.rules import RULES, equals, is_, source_if
 
 Rule = Callable[[Node], Node | None]
@@ -39,17 +50,23 @@ def rewrite(graph: Graph) -> Graph:
         "max_pool": (pool_of_relu, pool_of_shifted),
         "max_pool_gradient": (shifted_pool_gradient,),
         "slice": (part_of_input_gradient,),
-        "sum": (sum_of_neg, sum_of_scaled, sum_of_products, sum_of_pool_gradient),
-        "add": (twice, nothing_added, added_in_place),
+        "sum": (sum_of_neg, sum_of_scaled, sum_of_products, sum_of_pool_gradient, sum_of_terms),
+        "add": (twice, shifted_twice, nothing_added, added_in_place),
         "multiply": (scaled_twice, across_reshapes),
         "neg": (scaled_neg, across_reshapes),
-        "divide": (nothing_divided, divided_twice, across_reshapes),
-        "subtract": (across_reshapes,),
+        "divide": (nothing_divided, mean_of_shifted, divided_twice, across_reshapes),
+        "subtract": (
+            deviation_of_shifted,
+            across_reshapes,
+        ),
         "sqrt": (across_reshapes,),
         "broadcast": (leading_ones,),
     }
     names = {*RULES, *own}
-    return passes.simplify(graph, {n: (*RULES.get(n, ()), *own.get(n, ())) for n in names})
+    rules = {n: (*RULES.get(n, ()), *own.get(n, ())) for n in names}
+    graph = passes.simplify(graph, rules)
+    folded = fold(graph)
+    return graph if folded is graph else passes.simplify(folded, rules)
 
 
 # ── rectifiers ───────────────────────────────────────────────────────────────────────────────────
@@ -339,115 +356,6 @@ def transposed_product(node: Node) -> Node | None:
     return emit("matmul", emit("permute", b, axes=(1, 0)), emit("permute", a, axes=(1, 0)))
 
 
-# ── sums ─────────────────────────────────────────────────────────────────────────────────────────
-def sum_of_neg(node: Node) -> Node | None:
-    """sum(-x) → -sum(x)"""
-    x = source_if(node.inputs[0], "neg")
-    return None if x is None else emit("neg", emit("sum", x, axes=node.attributes["axes"]))
-
-
-def sum_of_scaled(node: Node) -> Node | None:
-    """sum(c x) → c sum(x), where c is the same along what is summed; a sum of deviations is 0"""
-    axes: Sequence[int] = node.attributes["axes"]
-    x = node.inputs[0]
-    if node.dtype != "float" or not axes:
-        return None
-    if _is_deviation(x, axes):
-        return constant(0.0, node.dtype, node.shape)
-    if not is_(x, "multiply"):
-        return None
-    for factor, rest in ((x.inputs[1], x.inputs[0]), x.inputs):
-        kept = _kept(factor, axes)
-        if kept is not None and not is_(rest, "broadcast"):
-            if _is_deviation(rest, axes):
-                return constant(0.0, node.dtype, node.shape)
-            return emit("sum", rest, axes=axes) * broadcast(kept, node.shape)
-    return None
-
-
-def _kept(factor: Node, axes: Sequence[int]) -> Node | None:
-    """The values of a broadcast that is the same along `axes`, without those."""
-    source = source_if(factor, "broadcast")
-    if source is None:
-        return None
-    aligned = (1,) * (factor.rank - source.rank) + source.shape
-    if any(aligned[axis] != 1 for axis in axes):
-        return None
-    return _squeezed(source, without(aligned, axes))
-
-
-def _squeezed(node: Node, shape: Sequence[Extent]) -> Node:
-    """Reshaped to it, less its leading 1s."""
-    start = 0
-    while start < len(shape) and shape[start] == 1:
-        start += 1
-    return reshape(node, tuple(shape)[start:])
-
-
-def _is_deviation(node: Node, axes: Sequence[int]) -> bool:
-    """Is it x less its mean along the axes, sum(x; axes) / count?"""
-    if not is_(node, "subtract"):
-        return False
-    x, mean = node.inputs
-    source = _kept(mean, axes)
-    while source is not None and is_(source, "reshape"):
-        source = source.inputs[0]
-    if source is None or not is_(source, "divide"):
-        return False
-    total, count = source.inputs
-    while is_(total, "reshape"):
-        total = total.inputs[0]
-    if not is_(total, "sum") or total.inputs[0] is not x or total.attributes["axes"] != axes:
-        return False
-    wanted = product(tuple(x.shape[axis] for axis in axes))
-    return _count(count) == wanted
-
-
-def _count(node: Node) -> Extent | None:
-    """The number of elements that a scalar is known to be."""
-    while is_(node, "broadcast") or is_(node, "cast"):
-        node = node.inputs[0]
-    if is_(node, "size"):
-        return node.attributes["extent"]
-    if is_(node, "constant") and not node.rank:
-        return int(node.attributes["value"])
-    return None
-
-
-def sum_of_products(node: Node) -> Node | None:
-    """sum(a b) → dot(a, b): no array of products"""
-    x = node.inputs[0]
-    if not is_(x, "multiply") or node.dtype != "float" or not node.attributes["axes"]:
-        return None
-    a, b = x.inputs
-    if is_(a, "broadcast") or is_(b, "broadcast"):
-        return None
-    return apply(dot, a, b, axes=node.attributes["axes"])
-
-
-def added_in_place(node: Node) -> Node | None:
-    """x + add_along(index, updates) → x with the updates added, one a row: no array of zeros"""
-    for x, sparse in (node.inputs, node.inputs[::-1]):
-        last = is_(sparse, "add_along") and sparse.attributes["axis"] == node.rank - 1
-        if last and sparse.inputs[0].shape[-1] == 1 and not is_(x, "broadcast"):
-            return apply(added_along, x, *sparse.inputs)
-    return None
-
-
-def nothing_added(node: Node) -> Node | None:
-    """x + 0 → x, whatever the sign of x's zeros"""
-    a, b = node.inputs
-    if node.dtype != "float":
-        return None
-    return a if equals(b, 0.0) else b if equals(a, 0.0) else None
-
-
-def nothing_divided(node: Node) -> Node | None:
-    """0 / n → 0, n a number of elements"""
-    a, b = node.inputs
-    return a if equals(a, 0.0) and _count(b) is not None else None
-
-
 # ── scales ───────────────────────────────────────────────────────────────────────────────────────
 def twice(node: Node) -> Node | None:
     """x + x → 2 x"""
@@ -476,6 +384,16 @@ def scaled_twice(node: Node) -> Node | None:
         return None
     shape = a.shape or b.shape
     return x * broadcast(broadcast(a, shape) * broadcast(b, shape), node.shape)
+
+
+def shifted_twice(node: Node) -> Node | None:
+    """(x + a) + b → x + (a + b), with a and b small and alike"""
+    outer = _shifted(node, ())
+    inner = None if outer is None else _shifted(outer[0], ())
+    if outer is None or inner is None:
+        return None
+    (_, b), (x, a) = outer, inner
+    return x + broadcast(a + b, node.shape) if a.shape == b.shape else None
 
 
 def scaled_neg(node: Node) -> Node | None:
@@ -537,4 +455,4 @@ def leading_ones(node: Node) -> Node | None:
     source = source_if(node.inputs[0], "reshape")
     if source is None or not node.inputs[0].shape or node.inputs[0].shape[0] != 1:
         return None
-    return broadcast(_squeezed(source, node.inputs[0].shape), node.shape)
+    return broadcast(squeezed(source, node.inputs[0].shape), node.shape)

@@ -1,0 +1,189 @@
+"""Rules of numpy.rewrite about sums: factored, and shorter where a part of them is known.
+
+A sum of deviations from their mean is 0: that leaves of batch norm's gradient what a person writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from specc.backends.numpy.operations import added_along, apply, dot
+from specc.ir import Extent, Node, constant, emit
+from specc.ir.size import product
+from specc.ops.rules import broadcast, reshape, without
+from specc.passes.rules import equals, is_, source_if
+
+
+def sum_of_neg(node: Node) -> Node | None:
+    """sum(-x) → -sum(x)"""
+    x = source_if(node.inputs[0], "neg")
+    return None if x is None else emit("neg", emit("sum", x, axes=node.attributes["axes"]))
+
+
+def sum_of_scaled(node: Node) -> Node | None:
+    """sum(c x) → c sum(x), where c is the same along what is summed; a sum of deviations is 0"""
+    axes: Sequence[int] = node.attributes["axes"]
+    x = node.inputs[0]
+    if node.dtype != "float" or not axes:
+        return None
+    if _is_deviation(x, axes):
+        return constant(0.0, node.dtype, node.shape)
+    if not is_(x, "multiply"):
+        return None
+    for factor, rest in ((x.inputs[1], x.inputs[0]), x.inputs):
+        kept = _kept(factor, axes)
+        if kept is not None and not is_(rest, "broadcast"):
+            if _is_deviation(rest, axes):
+                return constant(0.0, node.dtype, node.shape)
+            return emit("sum", rest, axes=axes) * broadcast(kept, node.shape)
+    return None
+
+
+def _kept(factor: Node, axes: Sequence[int]) -> Node | None:
+    """The values of a broadcast that is the same along `axes`, without those."""
+    source = source_if(factor, "broadcast")
+    if source is None:
+        return None
+    aligned = (1,) * (factor.rank - source.rank) + source.shape
+    if any(aligned[axis] != 1 for axis in axes):
+        return None
+    return squeezed(source, without(aligned, axes))
+
+
+def squeezed(node: Node, shape: Sequence[Extent]) -> Node:
+    """Reshaped to it, less its leading 1s."""
+    start = 0
+    while start < len(shape) and shape[start] == 1:
+        start += 1
+    return reshape(node, tuple(shape)[start:])
+
+
+def _is_deviation(node: Node, axes: Sequence[int]) -> bool:
+    """Is it x less its mean along the axes, sum(x; axes) / count?"""
+    if not is_(node, "subtract"):
+        return False
+    x, mean = node.inputs
+    source = _kept(mean, axes)
+    while source is not None and is_(source, "reshape"):
+        source = source.inputs[0]
+    if source is None or not is_(source, "divide"):
+        return False
+    total, count = source.inputs
+    while is_(total, "reshape"):
+        total = total.inputs[0]
+    if not is_(total, "sum") or total.inputs[0] is not x or total.attributes["axes"] != axes:
+        return False
+    wanted = product(tuple(x.shape[axis] for axis in axes))
+    return _count(count) == wanted
+
+
+def _count(node: Node) -> Extent | None:
+    """The number of elements that a scalar is known to be."""
+    while is_(node, "broadcast") or is_(node, "cast"):
+        node = node.inputs[0]
+    if is_(node, "size"):
+        return node.attributes["extent"]
+    if is_(node, "constant") and not node.rank:
+        return int(node.attributes["value"])
+    return None
+
+
+def sum_of_products(node: Node) -> Node | None:
+    """sum(a b) → dot(a, b): no array of products"""
+    x = node.inputs[0]
+    if not is_(x, "multiply") or node.dtype != "float" or not node.attributes["axes"]:
+        return None
+    a, b = x.inputs
+    if is_(a, "broadcast") or is_(b, "broadcast"):
+        return None
+    return apply(dot, a, b, axes=node.attributes["axes"])
+
+
+def added_in_place(node: Node) -> Node | None:
+    """x + add_along(index, updates) → x with the updates added, one a row: no array of zeros"""
+    for x, sparse in (node.inputs, node.inputs[::-1]):
+        last = is_(sparse, "add_along") and sparse.attributes["axis"] == node.rank - 1
+        if last and sparse.inputs[0].shape[-1] == 1 and not is_(x, "broadcast"):
+            return apply(added_along, x, *sparse.inputs)
+    return None
+
+
+def sum_of_terms(node: Node) -> Node | None:
+    """sum(a + b) → sum(a) + sum(b), where but one of the terms needs its elements for that"""
+    axes: Sequence[int] = node.attributes["axes"]
+    if node.dtype != "float" or not axes or not is_(node.inputs[0], "add"):
+        return None
+    terms, found, open_ = [node.inputs[0]], list[Node](), 0
+    count = emit("size", extent=product(tuple(node.inputs[0].shape[axis] for axis in axes)))
+    times = broadcast(emit("cast", count, dtype="float"), node.shape)
+    while terms:
+        term = terms.pop()
+        kept = _kept(term, axes)
+        if is_(term, "add"):
+            terms += term.inputs[::-1]
+        elif kept is not None:
+            found.append(broadcast(kept, node.shape) * times)
+        elif not _sums_to_nothing(term, axes):
+            found.append(emit("sum", term, axes=axes))
+            open_ += 1
+    if open_ > 1:
+        return None
+    result = found[0] if found else constant(0.0, node.dtype, node.shape)
+    for each in found[1:]:
+        result = result + each
+    return result
+
+
+def _sums_to_nothing(node: Node, axes: Sequence[int]) -> bool:
+    if is_(node, "multiply"):
+        pairs = (node.inputs, node.inputs[::-1])
+        return any(_kept(a, axes) is not None and _is_deviation(b, axes) for a, b in pairs)
+    return _is_deviation(node, axes)
+
+
+def mean_of_shifted(node: Node) -> Node | None:
+    """(s + c n) / n → s / n + c, n a number of elements"""
+    total, count = node.inputs
+    if not is_(total, "add") or _count(count) is None:
+        return None
+    for rest, added in (total.inputs, total.inputs[::-1]):
+        if is_(added, "multiply") and added.inputs[1] is count:
+            return rest / count + added.inputs[0]
+    return None
+
+
+def deviation_of_shifted(node: Node) -> Node | None:
+    """(x + c) - (m + c) → x - m, where m and c are broadcast alike"""
+    shifted, mean = node.inputs
+    shift = _bare(mean)
+    if not is_(shifted, "add") or not is_(shift, "add") or not is_(mean, "broadcast"):
+        return None
+    for x, c in (shifted.inputs, shifted.inputs[::-1]):
+        if not is_(c, "broadcast") or c.inputs[0].shape != mean.inputs[0].shape:
+            continue
+        for m, other in (shift.inputs, shift.inputs[::-1]):
+            if _bare(c) is other:
+                return x - broadcast(reshape(m, mean.inputs[0].shape), node.shape)
+    return None
+
+
+def _bare(node: Node) -> Node:
+    """Less its broadcast and its reshapes."""
+    node = node.inputs[0] if is_(node, "broadcast") else node
+    while is_(node, "reshape"):
+        node = node.inputs[0]
+    return node
+
+
+def nothing_added(node: Node) -> Node | None:
+    """x + 0 → x, whatever the sign of x's zeros"""
+    a, b = node.inputs
+    if node.dtype != "float":
+        return None
+    return a if equals(b, 0.0) else b if equals(a, 0.0) else None
+
+
+def nothing_divided(node: Node) -> Node | None:
+    """0 / n → 0, n a number of elements"""
+    a, b = node.inputs
+    return a if equals(a, 0.0) and _count(b) is not None else None
