@@ -9,6 +9,7 @@ import numpy as np
 
 from specc.diagnostics import Span, did_you_mean, fault
 from specc.ir.graph import Graph, Node
+from specc.ir.size import Extent
 from specc.training.finite import all_finite
 
 Place = tuple[Span, str] | None
@@ -46,12 +47,34 @@ class Feeds:
         self.wanted, self.dtype = batch_inputs(graph), dtype
         self.known = tuple(dict.fromkeys([*known, *self.wanted]))
         self.missing, self.unknown, self.seen = missing, unknown, seen
+        self._fitting = [self._fit(name, node) for name, node in self.wanted.items()]
+
+    def _fit(self, name: str, node: Node) -> tuple[str, np.dtype[Any], int, tuple[Extent, ...]]:
+        """What an array is that needs neither a conversion nor a look at its numbers."""
+        kind = self.dtype if node.dtype == "float" else ARRAYS[node.dtype]
+        plain = name in self.seen or node.dtype in ("int", "bool")
+        # No array has -1 axes: one whose numbers are looked at fits in no other way.
+        return name, np.dtype(kind), node.rank if plain and node.rank else -1, node.shape[1:]
 
     def __call__(self, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """
         Raises:
             SpecError: D005 .. D008.
         """
+        if len(given) == len(self._fitting):
+            found: dict[str, np.ndarray] = {}
+            for name, dtype, rank, rest in self._fitting:
+                values = given.get(name)
+                if type(values) is not np.ndarray or values.dtype != dtype or values.ndim != rank:
+                    break
+                if values.shape[1:] != rest or not values.flags.c_contiguous:
+                    break
+                found[name] = values
+            else:
+                return found
+        return self._converted(given)
+
+    def _converted(self, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
         for name in self.wanted:
             if name not in given:
                 place = self.wanted[name].origin.span

@@ -163,8 +163,7 @@ class Learner:
         """
         self._key[1] = self.steps
         self._step[...] = self.steps
-        streams = self.streams.at(self.graph, batch)
-        fresh = {**self.metric_states, **streams, **batch}
+        fresh = {**self.metric_states, **self.streams.at(self.graph, batch), **batch}
         results = self._measure(fresh)
         for name, witness in self._witnesses.items():
             if not math.isfinite(results[witness]):
@@ -269,7 +268,9 @@ class Streams:
 
     def at(self, graph: Graph, batch: Mapping[str, np.ndarray]) -> Arrays:
         """The streams for a batch; one of other lengths begins anew."""
-        lengths = lengths_of(graph, batch) if self.variables else {}
+        if not self.variables:
+            return self.values
+        lengths = lengths_of(graph, batch)
         for each in self.variables:
             shape = _shape(each.type, lengths)
             value = self.values.get(each.name)

@@ -34,9 +34,12 @@ class Wired:
         program.check_writeable(fixed)
         self._sizes: dict[tuple[tuple[int, ...], ...], tuple[int, ...]] = {}
         self._homes: tuple[Any, Any] = (None, None)  # of the binding that ran last
+        self._whole: Any = None  # where nothing is given anew: what to run, and where results go
 
     def __call__(self, fresh: Mapping[str, Any]) -> dict[str, Any]:
         """Raises as `Program.run` does."""
+        if not self._fresh and not fresh:
+            return self._again()
         arrays = self._arrays.copy()
         for name, place, dtype in self._fresh:
             array = fresh.get(name)
@@ -56,6 +59,12 @@ class Wired:
         if made is not self._homes[0]:
             self._homes = made, self.program.homes(made[1], self.out)
         return self.program.results(made[0], arrays, self._homes[1], self.out)
+
+    def _again(self) -> dict[str, Any]:
+        if self._whole is None:
+            run, own = self.program.bound(self.program.sizes(self._arrays))
+            self._whole = run, self.program.homes(own, self.out)
+        return self.program.results(self._whole[0], self._arrays, self._whole[1], self.out)
 
     def _checked(self, fresh: Mapping[str, Any]) -> dict[str, Any]:
         return dict(self.program.run({**self.fixed, **fresh}, self.out))
