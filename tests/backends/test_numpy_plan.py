@@ -328,3 +328,16 @@ def test_logits_by_columns_and_weights_turned_change_no_more_than_rounding(rows:
         found = program({**feeds, "w": np.array(feeds["w"], order=order)})
         for name, array in found.items():
             assert_close(array, wanted[name], what=name)
+
+
+def test_a_label_s_share_is_added_into_the_softmax_itself() -> None:
+    """Whatever order the index, a view with an axis of 1, might suggest."""
+    x, label = given("x", BATCH, 3, 7), given("label", BATCH, 3, dtype="int")
+    index = emit("reshape", label, shape=(BATCH, 3, 1))
+    ones = broadcast(constant(-1.0, "float"), (BATCH, 3, 1))
+    marked = emit("exp", x) + emit("add_along", index, ones, axis=2, length=7)
+    graph = graph_of([x, label], y=emit("sin", marked))
+    program = compile(graph, "float64")
+    assert "copyto" not in program.source.split("def run(inputs")[1].split("return run")[0]
+    feeds = feeds_for(graph, 0, batch=4)
+    assert_close(program(feeds)["y"], run(graph, feeds)["y"], what="y")

@@ -16,7 +16,7 @@ Order = tuple[int, ...]
 CONVOLUTIONS = ("convolve", "convolve_input", "convolve_filters")
 SHORT_ROW = 64  # elements: shorter than a batch mostly is
 PLAIN = ("erf",)  # is made row by row
-FOLLOWING = ("added_along", "pad", "max_pool", "max_pool_gradient")  # and what is elementwise
+FOLLOWING = ("pad", "max_pool", "max_pool_gradient")  # and what is made as elements of its shape
 
 
 def rows_first(rank: int) -> Order:
@@ -132,7 +132,7 @@ def _order(node: Node, order_of: Mapping[int, Order], wished: set[int]) -> Order
         return rows_first(rank)
     if name in VIEWS:
         return order_of_view(node, given[0]) or plain(rank)
-    if _free(node) or name in FOLLOWING:
+    if _free(node) or name == "added_along" or name in FOLLOWING:
         if id(node) in wished:
             return rows_first(rank)
         moved = [
