@@ -69,5 +69,7 @@ SYSTEMS = {
     BY_HAND: System("NumPy by hand", "by_hand"),
     "specc": System("specc, NumPy", "specc_program", (("backend", "numpy"),), told_threads=True),
     "specc torch": System("specc, torch", "specc_program", (("backend", "torch"),)),
-    "specc onnx": System("specc, ONNX Runtime", "specc_program", (("backend", "onnx"),)),
+    "specc onnx": System(
+        "specc, ONNX Runtime", "specc_program", (("backend", "onnx"),), told_threads=True
+    ),
 }  # fmt: skip

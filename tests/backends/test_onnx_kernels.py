@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from specc.backends.onnx import OPSET, Form, model_of
-from specc.backends.onnx.program import compile
+from specc.backends.onnx.program import compile, session_of
 from specc.ir import Graph, Node, Output, constant, emit, make_input
 from tests.check import assert_meaning
 from tests.evaluate import Array, numpy_dtype
@@ -112,3 +113,15 @@ def test_a_constant_of_each_shape() -> None:
     rows = constant(((1.0, 2.0), (3.0, 4.0)), "float")
     graph = Graph("constant", (), (Output("y", "result", rows),))
     np.testing.assert_array_equal(compile(graph)({})["y"], [[1, 2], [3, 4]])
+
+
+@pytest.mark.parametrize(
+    ("cores", "asked", "threads"), [({1}, 0, 1), ({0, 1}, 0, 0), ({1}, 2, 2)], ids=str
+)
+def test_a_process_on_one_core_gets_one_thread(
+    cores: set[int], asked: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: cores, raising=False)
+    graph = Graph("one", (), (Output("value", "output", constant(1.0, "float")),))
+    session = session_of(model_of(graph, Form()).SerializeToString(), "float32", asked)
+    assert session.get_session_options().intra_op_num_threads == threads

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -47,11 +48,20 @@ def session_of(model: bytes, precision: str, threads: int = 0) -> ort.InferenceS
     In float64 nothing is fused: some fusions keep a factor as a float32 attribute.
     """
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or _least_threads()
     options.log_severity_level = 3
     if precision == "float64":
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _least_threads() -> int:
+    """1 where the process is held to one core, whose threads would wait for one another in turns;
+    0, onnxruntime's own choice, which goes by the machine alone, where it isn't.
+    """
+    if hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) == 1:
+        return 1
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
