@@ -39,6 +39,15 @@ def _layers(**weights: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def _lstm(layers: int, width: int) -> dict[str, tuple[int, ...]]:
+    """torch's names: the weights of the inputs, then of the states."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in range(layers):
+        shapes |= {f"lstm.weight_{of}_l{layer}": (4 * width, width) for of in ("ih", "hh")}
+        shapes |= {f"lstm.bias_{of}_l{layer}": (4 * width,) for of in ("ih", "hh")}
+    return shapes
+
+
 def _transformer(stack: str, layers: int, width: int, inner: int) -> dict[str, tuple[int, ...]]:
     """torch's names of an encoder's or a decoder's layers, and of the norm after them."""
     decodes = stack == "decoder"
@@ -80,6 +89,12 @@ WORKLOADS = {
             _layers(conv1=(32, 3, 3, 3), norm1=(32,), conv2=(64, 32, 3, 3), norm2=(64,),
                     conv3=(64, 64, 3, 3), norm3=(64,), fc=(10, 1024)),
             {"norm1": 32, "norm2": 64, "norm3": 64},
+        ),
+        Workload(
+            "lstm", "two LSTM layers of 200, 5,000 words, 35 steps, SGD, clip 0.25, batch 20",
+            20, {"tokens": (35,)},
+            {"embed.weight": (5000, 200), **_lstm(2, 200), **_layers(out=(5000, 200))}, {},
+            classes=5000, tokens=True,
         ),
         Workload(
             "transformer",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from specc.cli import main
 from specc.language import loads
 
 CELLS = {
@@ -65,3 +68,28 @@ def test_a_state_given_as_none_begins_as_the_cell_says() -> None:
     scans = [each.inputs[0].inputs[0] for each in (a, b)]  # its outputs are moved back
     begins = [each.inputs[0].attributes["body"] for each in scans]
     assert begins[0] is begins[1]
+
+
+DEEP = """
+model M {
+    input x: float[batch, time, 4]
+    input n: int[batch]
+    target z: float[batch, time, 6]
+    a, h, c = x -> LSTM(3, layers = 2, p = 0.3, bidirectional = true)(n)
+    ys, last = a -> GRU(6, layers = 2, p = 0.3)
+    output ys, h, c, last
+    loss mse(ys, z)
+}
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_deep_layers_train_alike_with_dropout_between_them(
+    dtype: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On three backends, by the same draws; batch and time are dynamic, and rows have lengths."""
+    path = tmp_path / "deep.nn"
+    path.write_text(DEEP)
+    assert main(["compare", str(path), "--dtype", dtype, "--steps", "5"]) == 0, (
+        capsys.readouterr().out
+    )
