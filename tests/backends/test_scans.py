@@ -17,8 +17,9 @@ from specc import language, passes, pipeline
 from specc.backends import numpy as on_numpy
 from specc.backends import onnx as on_onnx
 from specc.backends import torch as on_torch
+from specc.backends.numpy.rewrite import rewrite
 from specc.diagnostics import SpecError
-from specc.ir import Graph, Output, emit
+from specc.ir import Graph, Output, emit, toposort
 from specc.ir.verify import verify
 from tests import evaluate
 
@@ -31,6 +32,9 @@ RUNS: dict[str, Run] = {
     "numpy": lambda graph, feeds: on_numpy.compile(pipeline.lower(graph), "float64")(feeds),
     "numpy, poisoned": lambda graph, feeds: on_numpy.compile(
         pipeline.lower(graph), "float64", poison=True
+    )(feeds),
+    "numpy, as written": lambda graph, feeds: on_numpy.compile(
+        pipeline.lower(graph), "float64", without=("rewrite",)
     )(feeds),
     "onnx": lambda graph, feeds: on_onnx.compile(graph, "float64")(feeds),
     "torch": lambda graph, feeds: on_torch.compile(graph, "float64")(feeds),
@@ -331,6 +335,14 @@ def test_the_source_is_one_loop_each_way_and_memory_does_not_grow_with_steps_but
     finally:
         tracemalloc.stop()
     assert peak - began < 16_000  # a step's views, and no array
+
+
+def test_numpy_multiplies_all_steps_at_once_where_it_can() -> None:
+    graph = rewrite(pipeline.lower(training(cell_model("LSTMCell"))))
+    scans = [node for node in toposort(graph.results) if node.op.name == "scan"]
+    kinds = [[n.op.name for n in toposort(s.attributes["body"].results)] for s in scans]
+    assert [names.count("matmul") for names in kinds] == [1, 1]  # by the state, and its gradient's
+    assert [scan.attributes["states"] for scan in scans] == [2, 2]  # no sum is carried
 
 
 # ── what ONNX models are like ────────────────────────────────────────────────────────────────────
