@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,8 @@ class Packed(nn.Module):
 
     def forward(self, x: Tensor, n: Tensor | None, *state: Tensor) -> Tensor:
         """Outputs and last states, one after another."""
-        start = (state if len(state) > 1 else state[0]) if state else None
+        first = next(iter(state), None)
+        start = state if len(state) > 1 else first
         if n is None:
             y, last = self.inner(x, start)
         else:
@@ -36,7 +37,7 @@ class Packed(nn.Module):
         return torch.cat([y.flatten(), *(each.flatten() for each in states)])
 
 
-def of(kind: type[nn.RNNBase], weights: Mapping[str, Tensor], *given, **options) -> Tensor:
+def of(kind: Callable[..., nn.RNNBase], weights: Mapping[str, Tensor], *given, **options) -> Tensor:
     inner = kind(4, 2, batch_first=True, **options)
     named = {f"inner.{name}": weights[f"m_{name}"] for name, _ in inner.named_parameters()}
     assert len(named) == len(weights)
