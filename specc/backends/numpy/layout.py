@@ -57,7 +57,10 @@ def layout(graph: Graph, stored: Mapping[str, Order]) -> dict[int, Order]:
     """Orders by id of the node, of those that don't have the plain one."""
     nodes = toposort([*graph.inputs, *graph.results])
     given = {id(n): stored[n.attributes["name"]] for n in graph.inputs if _name(n) in stored}
+    convolved = any(node.op.name in CONVOLUTIONS for node in nodes)
     for node in nodes:
+        if convolved and _is_flat(node):
+            given.update(_made_of(node.inputs[0], (1, 0)))
         if _has_short_rows(node):
             given.update(_made_of(node.inputs[0], (1, 0)))
     for output in graph.outputs:
@@ -79,6 +82,12 @@ def layout(graph: Graph, stored: Mapping[str, Order]) -> dict[int, Order]:
 
 def _name(node: Node) -> str:
     return node.attributes["name"]
+
+
+def _is_flat(node: Node) -> bool:
+    """Are features made images [b, ...]? As rows of the batch they are read in long runs."""
+    x = node.inputs[0] if node.op.name == "reshape" else node
+    return x.rank == 2 < node.rank and x.shape[0] == node.shape[0]
 
 
 def _has_short_rows(node: Node) -> bool:
@@ -131,7 +140,7 @@ def _order(node: Node, order_of: Mapping[int, Order], wished: set[int]) -> Order
     if name in ("convolve", "convolve_input"):
         return rows_first(rank)
     if name in VIEWS:
-        return order_of_view(node, given[0]) or plain(rank)
+        return order_of_view(node, given[0]) or _flat(node, given[0])
     if _free(node) or name == "added_along" or name in FOLLOWING:
         if id(node) in wished:
             return rows_first(rank)
@@ -143,6 +152,13 @@ def _order(node: Node, order_of: Mapping[int, Order], wished: set[int]) -> Order
         ]
         return moved[0] if moved else plain(rank)
     return plain(rank)
+
+
+def _flat(node: Node, order: Order) -> Order:
+    """Of features copied from images [b, ...]: a feature a row, where a row is of the batch there."""
+    (x,) = node.inputs
+    rows = node.rank == 2 < x.rank and order[-1] == 0 and node.shape[0] == x.shape[0]
+    return (1, 0) if rows else plain(node.rank)
 
 
 # ── views ────────────────────────────────────────────────────────────────────────────────────────
