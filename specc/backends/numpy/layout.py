@@ -155,7 +155,7 @@ def _order(node: Node, order_of: Mapping[int, Order], wished: set[int]) -> Order
 
 
 def _flat(node: Node, order: Order) -> Order:
-    """Of features copied from images [b, ...]: a feature a row, where a row is of the batch there."""
+    """Of features copied from images [b, ...]: a feature a row, as the images' rows run."""
     (x,) = node.inputs
     rows = node.rank == 2 < x.rank and order[-1] == 0 and node.shape[0] == x.shape[0]
     return (1, 0) if rows else plain(node.rank)

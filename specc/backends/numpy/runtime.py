@@ -267,41 +267,6 @@ def max_pool_gradient(pooling_back: Sequence[tuple[Any, ...]], apart: bool) -> N
             np.add(into, left, out=into)
 
 
-def pooling_back_in_pairs(
-    seen: np.ndarray,
-    y: np.ndarray,
-    g: np.ndarray,
-    into: np.ndarray,
-    wide: np.ndarray,
-    sides: np.ndarray,
-    tops: np.ndarray,
-) -> list[tuple[np.ndarray, ...]]:
-    """What `max_pool_gradient_in_pairs` goes through: for two rows of two columns, the left and the
-    right elements [windows, rows, ...] that are read and written, y, g, and room.
-    """
-    made: list[tuple[np.ndarray, ...]] = []
-    columns = [np.moveaxis(each[..., side], -1, 1) for each in (seen, into) for side in (0, 1)]
-    for at in pieces(y):
-        shape = (len(y[at]), 2, *y.shape[1:])
-        rows, is_left = (each[: 2 * y[at].size].reshape(shape) for each in (wide, sides))
-        is_top = tops[: y[at].size].reshape(y[at].shape)
-        made.append((*(each[at] for each in columns), y[at], g[at], rows, is_left, is_top))
-    return made
-
-
-def max_pool_gradient_in_pairs(pooling_back: Sequence[Any]) -> None:
-    """g goes to a window's first row that has y, and there to the left where both have it."""
-    for left, right, to_left, to_right, y, g, rows, is_left, is_top in pooling_back:
-        top, bottom = rows[:, 0], rows[:, 1]
-        np.greater_equal(left, right, out=is_left)
-        np.maximum(left[:, 0], right[:, 0], out=top)
-        np.equal(top, y, out=is_top)
-        np.multiply(g, is_top, out=top)
-        np.subtract(g, top, out=bottom)  # g - g or g - 0: exact
-        np.multiply(rows, is_left, out=to_left)
-        np.subtract(rows, to_left, out=to_right)
-
-
 # ── indexing ─────────────────────────────────────────────────────────────────────────────────────
 class OutOfRange(IndexError):
     """An index that is no row: the value, the number of rows, and which operation read it."""

@@ -173,14 +173,9 @@ def _max_pool_gradient(s: Site) -> list[str]:
     into = _pool_windows(s, s.out, order, True)
     y, g = _physical(s, 1, order), _physical(s, 2, order)
     lines = [] if _covers(s.node) else [f"{s.out}.fill(0.0)"]
-    paired = _apart(s.node) and s.node.attributes["sizes"] == (2, 2)
-    views, run = ("pooling_back", "max_pool_gradient")
-    more = f", {_apart(s.node)!r}"
-    if paired:
-        views, run, more = f"{views}_in_pairs", f"{run}_in_pairs", ""
     arguments = ", ".join([y, g, into, *s.scratch])
-    made = s.view(seen, f"{s.use(views)}({{}}, {arguments})", y, g, into)
-    return [*lines, f"{s.use(run)}({made}{more})"]
+    views = s.view(seen, f"{s.use('pooling_back')}({{}}, {arguments})", y, g, into)
+    return [*lines, f"{s.use('max_pool_gradient')}({views}, {_apart(s.node)!r})"]
 
 
 def _apart(node: Node) -> bool:
@@ -201,9 +196,6 @@ def _covers(node: Node) -> bool:
 
 def _pool_room(node: Node) -> Sequence[Type]:
     count = product(node.inputs[1].shape)
-    if _apart(node) and node.attributes["sizes"] == (2, 2):
-        rows = product((2, count))
-        return (Type(node.dtype, (rows,)), Type("bool", (rows,)), Type("bool", (count,)))
     return (Type(node.dtype, (count,)), Type(node.dtype, (count,)), Type("bool", (count,)))
 
 
