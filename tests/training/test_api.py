@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +67,36 @@ def test_one_number_that_is_not_finite_is_found_before_anything_changes(
 def test_large_finite_inputs_are_no_fault(digits: Spec) -> None:
     found = digits.model().compile()(image=np.full((2, 64), 1e30, np.float32))
     assert np.isfinite(found["logits"]).all()
+
+
+@pytest.mark.parametrize("name", ["mlp", "wide"])
+def test_a_warm_step_and_a_warm_prediction_hold_nothing_large(name: str) -> None:
+    """With all that the interface does around the program; NumPy casts a mask in 32 KB."""
+    spec = specc.load(ROOT / "benchmarks" / "specs" / f"{name}.nn")
+    draw = np.random.default_rng(0)
+    image = draw.standard_normal((64, {"mlp": 784, "wide": 1024}[name])).astype(np.float32)
+    trainer, program = spec.trainer(), spec.model().compile()
+    for call in (
+        lambda: trainer.step(image=image, label=draw.integers(0, 10, 64)),
+        lambda: program(image=image),
+    ):
+        for _ in range(5):
+            call()
+        tracemalloc.start()
+        try:
+            call()
+            gc.collect()
+            began, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            for _ in range(10):
+                call()
+            _, peak = tracemalloc.get_traced_memory()
+            gc.collect()
+            ended, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert ended - began < 4800, f"10 calls left {ended - began} bytes"
+        assert peak - began < 65_536, f"a call allocated {peak - began} bytes"
 
 
 def test_inputs_that_don_t_fit(digits: Spec) -> None:
