@@ -216,14 +216,18 @@ def check_how(backend: str, how: Mapping[str, Any]) -> None:
         if name == "threads":
             _check_threads(value)
             continue
-        option = "--compile" if name == "compiled" else f"--{name}"
         if backend != "torch":
-            raise fault("B103", f"`{option}` is torch's", found=f"backend {backend}")
+            raise fault("B103", f"`{option(name)}` is torch's", found=f"backend {backend}")
         if name == "precision" and value not in PRECISIONS:
             expected = " or ".join(PRECISIONS)
             raise fault("B103", "no such precision", expected=expected, found=str(value))
         if name == "device" and not DEVICE.fullmatch(str(value)):
             raise fault("B103", "no such device", expected="cpu, cuda or cuda:1", found=str(value))
+
+
+def option(name: str) -> str:
+    """A choice as the command line has it."""
+    return "--compile" if name == "compiled" else f"--{name}"
 
 
 def _check_threads(value: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from specc.ir.model import Train
@@ -40,7 +41,7 @@ def engine(
         from specc.training.onnx import OnnxLearner
 
         learner = OnnxLearner(train, seed=seed, dtype=dtype, how=how)
-        compile = loaded("onnx").compile
+        compile = partial(loaded("onnx").compile, threads=threads)
         return learner, Evaluator(train.model, seed=seed, dtype=dtype, compile=compile)
     without = tuple((how or {}).get("without", ()))
     if threads:

@@ -198,6 +198,12 @@ def run_forward(spec: Spec, options: Options, progress: Progress) -> Result:
     """A file without train: outputs for the given inputs, and the claims that need no run."""
     counts = counted(spec.trains, spec.models)
     check_figures(spec)
+    for name in options.how or {}:
+        raise fault(
+            "B103",
+            f"`{pipeline.option(name)}` is a choice of training, and `{spec.path}` trains nothing",
+            help="leave it out: the model runs forward on the inputs",
+        )
     result = Result(metrics=dict(counts))
     if options.inputs is None and not spec.expects:
         raise fault(

@@ -94,3 +94,23 @@ def test_what_cant_be_exported_is_said(
 ) -> None:
     assert main(["export", XOR, "--to", to, "-o", str(tmp_path / "x")]) == 2
     assert "error[B101]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("backend", "words"),
+    [
+        ("numpy", ["--threads", "2"]),
+        ("onnx", ["--threads", "2"]),
+        ("numpy", ["--without", "fuse"]),
+        ("torch", ["--compile"]),
+    ],
+)
+def test_a_choice_of_training_is_not_ignored_where_nothing_is_trained(
+    backend: str, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec, inputs = tmp_path / "forward.nn", tmp_path / "x.npz"
+    spec.write_text("model F() {\n    input x: float[batch, 4]\n    output y = 2 * x\n}\n")
+    np.savez(inputs, x=np.ones((3, 4)))
+    run = ["run", str(spec), "--input", str(inputs), "--backend", backend]
+    assert main([*run, *words]) == 2
+    assert f"error[B103]: `{words[0]}` is a choice of training" in capsys.readouterr().err
