@@ -16,6 +16,7 @@ from specc.backends.numpy.runtime import Bindings
 INPUTS = tuple[tuple[str, str, Any, int], ...]()  # name, role, dtype, rank
 OUTPUTS: tuple[str, ...] = ()
 AXES: tuple[tuple[int, int, int, int], ...] = ()  # an input, its axis, offset and factor
+TURNED: tuple[str, ...] = ()  # the weights that lie in memory as their products read them
 
 
 def shapes() -> tuple[tuple[int, ...], ...]:
@@ -43,6 +44,12 @@ def bound_axes(axes: Sequence[tuple[int, int, int, int]], shapes: Any) -> tuple[
     return tuple([(shapes[i][axis] - offset) // factor for i, axis, offset, factor in axes])
 
 
+def prepared(name: str, values: Any) -> np.ndarray:
+    """A weight as the steps read it: a matrix that they only read turned lies turned."""
+    array = np.asarray(values)
+    return np.ascontiguousarray(array.T).T if name in TURNED else np.ascontiguousarray(array)
+
+
 def predict(weights: Mapping[str, Any], /, **inputs: Any) -> dict[str, np.ndarray]:
     """Runs the program once: weights by name (as `numpy.load` gives them), inputs by name."""
     return Program(weights)(**inputs)
@@ -56,7 +63,7 @@ class Program:
     parameters = tuple(name for name, role, *_ in INPUTS if role in ROLES)
 
     def __init__(self, weights: Mapping[str, Any]) -> None:
-        self.weights = {name: weights[name] for name in self.parameters}
+        self.weights = {name: prepared(name, weights[name]) for name in self.parameters}
         self.bindings = Bindings(capacities, bind)
 
     def __call__(self, /, **inputs: Any) -> dict[str, np.ndarray]:
@@ -72,7 +79,8 @@ class Program:
                 raise TypeError(f"{name} holds {array.dtype}, not {np.dtype(dtype)}")
             if array.ndim != rank:
                 raise ValueError(f"{name} has {array.ndim} axes, not {rank}")
-            arrays.append(np.ascontiguousarray(array, dtype).reshape(array.shape))
+            lying = np.asarray if name in self.weights else np.ascontiguousarray
+            arrays.append(lying(array, dtype).reshape(array.shape))
         found = [array.shape for array in arrays]
         sizes = bound_axes(AXES, found)
         for name, shape, wanted in zip(names, found, shapes(*sizes), strict=True):

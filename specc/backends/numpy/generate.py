@@ -108,7 +108,7 @@ def generate(
             *_top(graph, dtype),
             *_carried("runtime", [*module.functions, "Bindings"]),
             *(["", "", *module.tables] if module.tables else [""]),
-            *_tables(graph, write, arguments[2:], dynamic),
+            *_tables(graph, write, arguments[2:], dynamic, wanted),
             *_capacities(module, write, arguments[2:]),
             *module.texts,
             *[line for part in parts for line in _part(part, arguments)],
@@ -145,17 +145,27 @@ def _top(graph: Graph, dtype: str) -> list[str]:
     ]
 
 
-def _tables(graph: Graph, write: Writer, arguments: str, dynamic: Sequence[str]) -> list[str]:
+def _tables(
+    graph: Graph,
+    write: Writer,
+    arguments: str,
+    dynamic: Sequence[str],
+    stored: Mapping[str, Order],
+) -> list[str]:
     inputs = [
         f"({i.attributes['name']!r}, {i.attributes['role']!r}, {DTYPES[i.dtype]}, {i.rank!r})"
         for i in graph.inputs
     ]
     found = [repr(reading(graph, name)) for name in dynamic]
+    names = [node.attributes["name"] for node in graph.inputs]
+    turned = [repr(name) for name in names if name in stored]
     return [
         "",
         *_long("INPUTS = ", inputs, ""),
         *_long("OUTPUTS = ", [repr(output.name) for output in graph.outputs], ""),
         f"AXES = {_tuple(found)}  # an input, its axis, offset, factor",
+        "# The weights that lie in memory as their products read them.",
+        *_long("TURNED = ", turned, ""),
         "",
         "",
         f"def shapes({arguments}):",
