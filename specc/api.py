@@ -40,11 +40,12 @@ class Spec:
         Raises:
             SpecError: R213 for an unknown name; what the hyper-parameters make wrong.
         """
-        from specc.training.predict import chosen_model
+        from specc.training.predict import chosen_model, named_model
+        from specc.training.sizes import with_sizes
 
-        found = chosen_model(self.built, name)
+        found = named_model(self.built, name)
         texts = {f"{found.name}.{key}": text_of(value) for key, value in hypers.items()}
-        spec = self._with(texts)
+        spec, _ = with_sizes(self._with(texts))
         return Model(spec, chosen_model(spec, found.name))
 
     def run(
@@ -101,7 +102,11 @@ class Spec:
                 f"the file has no train block `{name}`" if name else "the file has no train block",
                 help=did_you_mean(name or "", trains),
             )
-        train = trains[name] if name else self.built.trains[-1]
+        from specc.training.sizes import check_settled, with_sizes
+
+        sized, _ = with_sizes(self.built, seed)
+        train = next((each for each in sized.trains if each.name == name), sized.trains[-1])
+        check_settled(train.model)
         seed = train.seed if seed is None else seed
         return Trainer(train, backend=backend, dtype=dtype, seed=seed, how=how)
 

@@ -18,8 +18,10 @@ from specc.training import blocks
 from specc.training.bounds import bounds_of
 from specc.training.columns import feeds_of
 from specc.training.feeds import batch_inputs
-from specc.training.order import EPOCH, permutation
+from specc.training.order import epoch_of, streams_of
 from specc.training.predict import chosen_model, initial_weights, load_weights
+from specc.training.ragged import lengths_of
+from specc.training.sizes import check_settled, with_sizes_of
 
 Arrays = dict[str, np.ndarray]
 SIZES = (4, 6, 5, 7, 9, 8, 11, 12, 3, 10, 13, 16, 2, 32, 28, 64, 1, 20, 48, 224)
@@ -57,7 +59,7 @@ def subject_of(
 
     Every number is rounded to `precision`, so that parties of any precision are given the same.
     """
-    spec = pipeline.build(path, overrides)
+    spec = with_sizes_of(pipeline.build(path, overrides), weights, seed)
     return prepared(spec, dict(overrides or {}), seed, steps, weights, precision)
 
 
@@ -92,6 +94,7 @@ def prepared(
 def training_of(spec: Spec, overrides: dict[str, str]) -> tuple[Train, list[str]]:
     if spec.trains:
         train = spec.trains[-1]
+        check_settled(train.model)
         notes = [f"of several train blocks, the last: {train.name}"] if len(spec.trains) > 1 else []
         if train.origin is not None:
             notes.append("the block begins from initial weights, not from where its `from` says")
@@ -152,11 +155,15 @@ def given(subject: Subject) -> list[Arrays]:
     if not size:
         raise fault("D014", "the data has no training rows to compare on", train.span)
     found: list[Arrays] = []
+    lengths = lengths_of(columns)
+    lengths = None if lengths is None else lengths[rows]
     epoch = 0
     while len(found) < max(subject.steps, 1):
         order = rows
-        if train.batch is not None:
-            order = rows[permutation(len(rows), subject.seed, epoch, EPOCH)]
+        if train.model.streams:
+            order = rows[streams_of(len(rows), size)]
+        elif train.batch is not None:
+            order = rows[epoch_of(len(rows), size, subject.seed, epoch, lengths)]
         for start in range(0, len(rows), size):
             taken = order[start : start + size]
             found.append({name: values[taken] for name, values in columns.items()})

@@ -8,6 +8,7 @@ from typing import Any
 
 from specc.diagnostics import Diagnostic, Span
 from specc.ir.graph import Graph
+from specc.ir.recipe import Dense, Lookup, Vocabulary
 from specc.ir.types import Type
 
 
@@ -127,24 +128,38 @@ class From:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Data:
-    """A data block. `build` takes the types of the source's columns (first axis `row`).
+class Made:
+    """What a data block makes of a source's columns: numbers by a graph, and what it reads.
 
-    `splits(types)`: outputs of role split, bool[row]. `columns(types)`: inputs of role column (all
-    rows) and train (the training rows of that column, first axis `train_row`); outputs of role
-    column.
+    The graph's inputs have the role column (all rows) or train (the training rows of that column,
+    first axis `train_row`); its outputs the role split or column. An output's first axis is `row`,
+    or `segment` where texts are cut into segments.
+    """
+
+    graph: Graph
+    given: Mapping[str, Dense]  # inputs of the graph that text gives
+    ragged: Mapping[str, Lookup]  # columns whose rows have different lengths
+    vocabularies: Mapping[str, Vocabulary]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Data:
+    """A data block. What it makes depends on the types of the source's columns.
+
+    A number's first axis is `row`; a column of texts has the dtype "text", one of tokens "tokens".
     """
 
     name: str
-    source: str  # npz csv parquet text sklearn
+    source: str  # npz csv parquet text python sklearn
     argument: str  # a file's path (as written, relative to the spec's folder) or a set's name
     folder: str
     ratios: Mapping[str, float]
     split_names: tuple[str, ...]
     column_names: tuple[str, ...]  # those that the block makes itself
-    splits: Callable[[Mapping[str, Type]], Graph]
-    columns: Callable[[Mapping[str, Type]], Graph]
+    splits: Callable[[Mapping[str, Type]], Made]
+    columns: Callable[[Mapping[str, Type]], Made]
     span: Span | None = None
+    unit: str = ""  # of a text source's rows: line or paragraph
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,3 +204,5 @@ class Spec:
     datas: Mapping[str, Data]
     expects: tuple[Expect, ...]
     notes: tuple[Diagnostic, ...] = ()
+    open: Mapping[str, Span] = field(default_factory=dict[str, Span])  # sizes without a value yet
+    rebuilt: Callable[[Mapping[str, int]], Spec] | None = None  # with these sizes

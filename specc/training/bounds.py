@@ -8,6 +8,7 @@ import numpy as np
 
 from specc.diagnostics import Span, fault
 from specc.ir.graph import Graph, Node, toposort
+from specc.training.ragged import Column, Ragged
 
 # What only rearranges an index, so that its bound is the input's.
 MOVES = {"reshape", "permute", "broadcast", "slice", "cast", "stop_gradient"}
@@ -60,15 +61,19 @@ def _classes(node: Node) -> int | None:
     return length if isinstance(length, int) else None
 
 
-def check(graph: Graph, feeds: Mapping[str, np.ndarray], data: Span | None) -> None:
+def check(graph: Graph, feeds: Mapping[str, Column], data: Span | None) -> None:
     inputs = {node.attributes["name"]: node for node in graph.inputs}
     for name, size in bounds_of(graph).items():
-        values = feeds.get(name)
+        given = feeds.get(name)
+        values = given.flat if isinstance(given, Ragged) else given
         if values is None or not values.size or (values.min() >= 0 and values.max() < size):
             continue
-        wrong = ((values < 0) | (values >= size)).reshape(len(values), -1)
-        row = int(np.argmax(wrong.any(axis=1)))
-        value = int(values.reshape(len(values), -1)[row][wrong[row]][0])
+        places = np.flatnonzero((values < 0) | (values >= size))
+        if isinstance(given, Ragged):
+            rows = np.unique(np.searchsorted(given.starts, places, side="right") - 1)
+        else:
+            rows = np.unique(places // (values.size // len(values)))
+        value = int(values.reshape(-1)[places[0]])
         span = inputs[name].origin.span
         raise fault(
             "D009",
@@ -76,5 +81,5 @@ def check(graph: Graph, feeds: Mapping[str, np.ndarray], data: Span | None) -> N
             (span, f"indexes an axis of size {size}") if span else None,
             (data, "the data") if data else None,
             expected=f"0 ≤ {name} < {size}",
-            found=f"{value} in row {row} ({int(wrong.any(axis=1).sum())} such rows)",
+            found=f"{value} in row {int(rows[0])} ({len(rows)} such rows)",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -10,64 +11,98 @@ import numpy as np
 from specc import pipeline
 from specc.diagnostics import Diagnostic, Span, SpecError, did_you_mean, fault
 from specc.ir.graph import Graph, Node
-from specc.ir.model import Data
+from specc.ir.model import Data, Made
+from specc.ir.recipe import Equal, Lengths, Segments
 from specc.ir.size import axis
 from specc.ir.types import Type
 from specc.training import bounds
 from specc.training.feeds import fitted
 from specc.training.order import SPLIT, permutation
-from specc.training.sources import Table, read_table
+from specc.training.ragged import Column, Ragged
+from specc.training.sources import read_table
+from specc.training.table import Table
+from specc.training.texts import Texts
 
-Columns = dict[str, np.ndarray]
+Arrays = dict[str, np.ndarray]
+Columns = dict[str, Column]
 Place = tuple[Span, str] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """The rows of a data block: its columns, float64 int64 or bool, and its splits' row numbers."""
+    """The rows of a data block: its columns, float64 int64 or bool, and its splits' row numbers.
+
+    Where texts are cut into segments, a row is a segment.
+    """
 
     block: Data
     columns: Columns
     splits: Mapping[str, np.ndarray]  # ascending int64 row numbers; "train" is always there
     names: tuple[str, ...]  # of all columns, read or not
     unusable: Mapping[str, str]
+    vocabularies: Mapping[str, tuple[str, ...]]
 
 
 def load(block: Data, seed: int, needed: set[str]) -> Dataset:
     """Reads the source and computes what the block makes of it, and the `needed` columns."""
     table = read_table(block)
     types = {"row": Type("int", (axis("row"),)), **table.types}
-    try:
-        splits_graph = block.splits(types)
-        made_graph = block.columns(types)
-    except SpecError as error:
-        raise SpecError([_of_columns(each, table) for each in error.diagnostics]) from None
-    direct = {name for name in needed if name not in block.column_names and name in types}
-    used = direct | _column_names(splits_graph) | _column_names(made_graph)
-    source = _read(block, table, used)
-    rows = len(source["row"])
-    splits = _splits(block, splits_graph, source, rows, seed)
-    made = _made(made_graph, source, splits["train"])
-    columns = {name: source[name] for name in direct} | made
-    names = (*block.column_names, *types)
-    return Dataset(block, columns, splits, names, table.unusable)
+    dividing, making = _computed(block, table, types)
+    plain = {name for name in needed if name in types and name not in table.texts}
+    direct = plain - set(block.column_names)
+    source = _read(block, table, direct | _column_names(dividing) | _column_names(making))
+    texts = Texts(table.texts)
+    splits = _splits(block, dividing, source, texts, seed)
+    texts.train = splits["train"]
+    made = {name: source[name] for name in direct} | _made(making, source, texts, splits)
+    vocabularies = {name: texts.vocabulary(each) for name, each in making.vocabularies.items()}
+    dataset = Dataset(
+        block,
+        made | {name: texts.numbers(each) for name, each in making.ragged.items()},
+        splits,
+        (*block.column_names, *types),
+        {**dict.fromkeys(table.texts, "it is a column of text"), **table.unusable},
+        vocabularies,
+    )
+    segments = [each for each in making.given.values() if isinstance(each, Segments)]
+    return _of_segments(dataset, making.graph, segments, texts) if segments else dataset
+
+
+def _computed(block: Data, table: Table, types: Mapping[str, Type]) -> tuple[Made, Made]:
+    """How the splits and the columns are made, or all that is wrong with both."""
+    found: list[Made] = []
+    faults: list[Diagnostic] = []
+    for compute in (block.splits, block.columns):
+        try:
+            found.append(compute(types))
+        except SpecError as error:
+            faults += [_of_columns(each, table) for each in error.diagnostics]
+    if faults:
+        raise SpecError(faults)
+    return found[0], found[1]
 
 
 def _of_columns(told: Diagnostic, table: Table) -> Diagnostic:
     """A name that means nothing is told what the source holds under it, or at all."""
-    if told.code not in ("N001", "N004") or not told.labels:
+    if told.code not in ("N001", "N004", "T003") or not told.labels:
         return told
     name = told.labels[0].span.text.removeprefix("train.")
-    if name in table.unusable:
-        why = table.unusable[name]
-        return replace(told, message=f"`{name}` can't be computed with", found=why, help="")
+    read = re.findall(r"\w+", name) if told.code == "T003" else [name]
+    for each in read:
+        if each in table.unusable:
+            why = table.unusable[each]
+            return replace(told, message=f"`{each}` can't be computed with", found=why, help="")
+    if told.code == "T003":
+        return told
     held = dict.fromkeys([*table.types, *table.unusable, "row"])
     near = did_you_mean(name, held) or told.help
     return replace(told, expected="a column: " + ", ".join(held), help=near)
 
 
-def _column_names(graph: Graph) -> set[str]:
-    return {_source_name(node) for node in graph.inputs}
+def _column_names(made: Made) -> set[str]:
+    """The source's columns that numbers are made of; text gives the others."""
+    read = [node for node in made.graph.inputs if node.attributes["name"] not in made.given]
+    return {_source_name(node) for node in read}
 
 
 def _source_name(node: Node) -> str:
@@ -75,7 +110,7 @@ def _source_name(node: Node) -> str:
     return node.attributes["name"].removeprefix("train.")
 
 
-def _read(block: Data, table: Table, used: set[str]) -> Columns:
+def _read(block: Data, table: Table, used: set[str]) -> Arrays:
     named = sorted(used - {"row"})
     lengths = {name: table.lengths[name] for name in named} or table.lengths
     if len(set(lengths.values())) > 1:
@@ -100,12 +135,13 @@ def _two_that_differ(lengths: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 def _splits(
-    block: Data, graph: Graph, source: Columns, rows: int, seed: int
+    block: Data, dividing: Made, source: Arrays, texts: Texts, seed: int
 ) -> dict[str, np.ndarray]:
     """Boolean splits take their rows, ratios share the shuffled others, the rest is train."""
+    rows = len(source["row"])
     owner = np.full(rows, -1, dtype=np.int64)  # the place of a row's split in `names`
     names = list(dict.fromkeys([*block.split_names, *block.ratios, "train"]))
-    masks = _run(graph, {node: source[_source_name(node)] for node in graph.inputs})
+    masks = _run(dividing.graph, _fed(dividing, source, texts, {}))
     for name, mask in masks.items():
         taken = mask & (owner >= 0)
         if taken.any():
@@ -134,15 +170,74 @@ def _splits(
     return splits
 
 
-def _made(graph: Graph, source: Columns, train: np.ndarray) -> Columns:
-    training = graph.taking("train").values()
-    feeds = {node: source[_source_name(node)] for node in graph.inputs}
+def _made(making: Made, source: Arrays, texts: Texts, splits: Mapping[str, np.ndarray]) -> Arrays:
+    training = making.graph.taking("train").values()
+    feeds = _fed(making, source, texts, splits)
     for node in training:
-        feeds[node] = feeds[node][train]
-    return _run(graph, feeds)
+        feeds[node] = feeds[node][splits["train"]]
+    return _run(making.graph, feeds)
 
 
-def _run(graph: Graph, feeds: Mapping[Node, np.ndarray]) -> Columns:
+def _fed(
+    made: Made, source: Arrays, texts: Texts, splits: Mapping[str, np.ndarray]
+) -> dict[Node, np.ndarray]:
+    """What the graph of a data block reads: the source's columns, and what text gives."""
+    feeds: dict[Node, np.ndarray] = {}
+    for node in made.graph.inputs:
+        given = made.given.get(node.attributes["name"])
+        if given is None:
+            feeds[node] = source[_source_name(node)]
+        elif isinstance(given, Segments):
+            parts = [texts.segments(given, splits[name]) for name in splits]
+            feeds[node] = np.concatenate(parts)
+        elif isinstance(given, Lengths):
+            feeds[node] = texts.lengths(given)
+        elif isinstance(given, Equal):
+            feeds[node] = texts.equal(given)
+        else:
+            feeds[node] = texts.numbers(given).flat
+    return feeds
+
+
+def _of_segments(dataset: Dataset, graph: Graph, segments: list[Segments], texts: Texts) -> Dataset:
+    """The data whose rows are segments, split by split; columns of the source's rows are none."""
+    counts = {
+        each: [len(texts.segments(each, rows)) for rows in dataset.splits.values()]
+        for each in segments
+    }
+    first, *others = counts
+    for other in others:
+        if counts[first] != counts[other]:
+            raise fault(
+                "D012",
+                "segments of one data block differ in number",
+                (first.span, f"{sum(counts[first])} segments"),
+                (other.span, f"{sum(counts[other])} segments"),
+                help="give them one length and one stride, over tokens of the same rows",
+            )
+    splits: dict[str, np.ndarray] = {}
+    start = 0
+    for name, count in zip(dataset.splits, counts[first], strict=True):
+        if not count:
+            raise fault(
+                "D011",
+                f"the split `{name}` has too few tokens for one segment",
+                first.span,
+                expected=f"{first.length} tokens",
+            )
+        splits[name] = np.arange(start, start + count)
+        start += count
+    cut = {output.name for output in graph.outputs if output.node.shape[0] == axis("segment")}
+    apart = {
+        name: "it has a row of the source, and the rows that are fed are segments"
+        for name in dataset.columns
+        if name not in cut
+    }
+    columns = {name: values for name, values in dataset.columns.items() if name in cut}
+    return replace(dataset, columns=columns, splits=splits, unusable={**dataset.unusable, **apart})
+
+
+def _run(graph: Graph, feeds: Mapping[Node, np.ndarray]) -> Arrays:
     """Columns are computed in float64, whatever the run's precision: they are rounded once."""
     if not graph.outputs:
         return {}
@@ -158,16 +253,63 @@ def feeds_of(dataset: Dataset, inputs: Mapping[str, Node], graph: Graph, dtype: 
     feeds: Columns = {}
     for name, node in inputs.items():
         try:
-            feeds[name] = fitted(node, _column(dataset, node), dtype)
+            values = _column(dataset, node)
+            feeds[name] = (
+                _ragged(node, values) if isinstance(values, Ragged) else fitted(node, values, dtype)
+            )
         except SpecError as error:
             faults.append(error)
     if faults:
         raise SpecError([each for error in faults for each in error.diagnostics])
+    _check_axes(inputs, feeds)
     bounds.check(graph, feeds, dataset.block.span)
     return feeds
 
 
-def _column(dataset: Dataset, node: Node) -> np.ndarray:
+def _ragged(node: Node, rows: Ragged) -> Ragged:
+    """Rows of different lengths, for an input that takes them."""
+    name, type = node.attributes["name"], node.type
+    place = (node.origin.span, "declared here") if node.origin.span else None
+    if type.dtype != "int" or type.rank != 2 or isinstance(type.shape[1], int):
+        raise fault(
+            "D007",
+            f"the rows of `{name}` have different lengths",
+            place,
+            expected=str(type),
+            found="int[rows, tokens of each]",
+            help="its input is `int[batch, time]`, with an axis that has no size",
+        )
+    if rows.padding < 0:
+        raise fault(
+            "D015",
+            f"the rows of `{name}` have different lengths, and nothing to fill the shorter with",
+            place,
+            help="let its vocabulary have a padding token: `padding = true`",
+        )
+    return rows
+
+
+def _check_axes(inputs: Mapping[str, Node], feeds: Mapping[str, Column]) -> None:
+    """Two columns along one axis have rows of the same lengths: they are padded alike."""
+    seen: dict[object, str] = {}
+    for name, rows in feeds.items():
+        if not isinstance(rows, Ragged):
+            continue
+        along = inputs[name].type.shape[1]
+        other = feeds[seen.setdefault(along, name)]
+        assert isinstance(other, Ragged)
+        differ = np.flatnonzero(rows.lengths != other.lengths)
+        if len(differ):
+            row = int(differ[0])
+            raise fault(
+                "D012",
+                f"`{seen[along]}` and `{name}` have rows of different lengths along `{along}`",
+                inputs[name].origin.span,
+                found=f"{other.lengths[row]} and {rows.lengths[row]} tokens in row {row}",
+            )
+
+
+def _column(dataset: Dataset, node: Node) -> Column:
     name = node.attributes["name"]
     if name in dataset.columns:
         return dataset.columns[name]

@@ -15,6 +15,8 @@ from specc.training.averages import Averages
 from specc.training.batches import Batches, starts
 from specc.training.initial import Initials, arrays_of
 from specc.training.learner import Streams
+from specc.training.order import streams_of
+from specc.training.ragged import Column, lengths_of
 
 if TYPE_CHECKING:
     from specc.backends.numpy import Program
@@ -64,12 +66,13 @@ class Evaluator:
     def measure(
         self,
         weights: Mapping[str, np.ndarray],
-        columns: Mapping[str, np.ndarray],
+        columns: Mapping[str, Column],
         rows: np.ndarray,
         batch: int,
         step: int,
     ) -> dict[str, float]:
-        """Every loss, their sum `loss`, and every metric; batches in the order of the rows."""
+        """Every loss, their sum `loss`, and every metric; batches in the order of the rows, or of
+        their lengths where these differ, or in streams where the model carries a state on."""
         metrics = [metric for metric in self.model.metrics if metric.states]
         averages = Averages([metric.name for metric in metrics])
         states = [state for metric in metrics for state in metric.states]
@@ -78,7 +81,12 @@ class Evaluator:
         names = {node.attributes["name"] for node in self.graph.inputs}
         needed = {name: values for name, values in columns.items() if name in names}
         fixed = {**weights, "step": np.array(float(step))}
-        batches = Batches(needed, min(batch, len(rows)))
+        size = min(batch, len(rows))
+        batches = Batches(needed, size)
+        if self.model.streams:
+            rows = rows[streams_of(len(rows), size)]
+        elif (lengths := lengths_of(needed)) is not None:
+            rows = rows[np.argsort(lengths[rows], kind="stable")]
         for number, start in enumerate(starts(len(rows), batch)):
             taken = batches.take(rows[start : start + batch])
             key = np.array([self.seed, number], dtype=np.int64)

@@ -18,6 +18,7 @@ from specc.training.files import write_atomically
 from specc.training.initial import Initials, arrays_of
 from specc.training.packing import optimizer_of
 from specc.training.predict import Forward, chosen_model, initial_weights, load_weights, write_npz
+from specc.training.sizes import check_settled, with_sizes_of
 from specc.training.steps import counted, step_graph
 from specc.training.tensors import Arrays
 from specc.version import __version__
@@ -46,7 +47,7 @@ def export(
     """
     check_format(to, opset)
     pipeline.check_options("numpy", dtype or "float32", None)
-    spec = pipeline.build(path, overrides)
+    spec = with_sizes_of(pipeline.build(path, overrides), weights)
     where, precision = Path(output), dtype or "float32"
     if to == "onnx":
         write_onnx(chosen_model(spec, model), spec, where, precision, weights, opset)
@@ -116,6 +117,7 @@ def write_onnx_step(
     if not spec.trains:
         raise fault("R213", f"`{spec.path}` has no train block, so it has no training step")
     train = spec.trains[-1]
+    check_settled(train.model)
     held = first_values(train, train.seed, dtype)
     if weights is not None:
         named = {each.name for each in (*train.model.parameters, *train.model.states)}

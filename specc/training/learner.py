@@ -267,13 +267,16 @@ class Streams:
         self.values.clear()
 
     def at(self, graph: Graph, batch: Mapping[str, np.ndarray]) -> Arrays:
-        """The streams for a batch; one of other lengths begins anew."""
+        """The streams for a batch: the first ones if it has fewer; of other lengths, anew."""
         if not self.variables:
             return self.values
         lengths = lengths_of(graph, batch)
         for each in self.variables:
             shape = _shape(each.type, lengths)
             value = self.values.get(each.name)
+            if value is not None and value.shape != shape and _within(shape, value.shape):
+                first = value[tuple(map(slice, shape))]
+                value = self.values[each.name] = np.ascontiguousarray(first)
             if value is None or value.shape != shape:
                 first = self.initials.value(each, lengths)
                 kind = array_dtype(each.type.dtype, self.dtype)
@@ -283,6 +286,10 @@ class Streams:
     def take(self, results: Mapping[str, np.ndarray]) -> None:
         for name, value in self.values.items():
             np.copyto(value, results[name])
+
+
+def _within(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return all(mine <= theirs for mine, theirs in zip(shape, other, strict=True))
 
 
 def _shape(type: Type, lengths: Mapping[str, int]) -> tuple[int, ...]:

@@ -20,8 +20,9 @@ from specc.training.checkpoint import Checkpoints, restore
 from specc.training.columns import Columns
 from specc.training.evaluate import Evaluator
 from specc.training.learner import Learner
-from specc.training.order import EPOCH, permutation
+from specc.training.order import epoch_of, streams_of
 from specc.training.progress import Progress
+from specc.training.ragged import Ragged, lengths_of
 from specc.training.signals import Signals
 from specc.training.watch import watches_of
 
@@ -38,8 +39,10 @@ class Material:
         """Equal for equal data: a resumed run must go on with the rows that it began with."""
         content = blake2b(digest_size=16)
         for name, values in sorted({**self.columns, **self.splits}.items()):
-            content.update(f"{name} {values.dtype} {values.shape}".encode())
-            content.update(np.ascontiguousarray(values).data)
+            parts = (values.flat, values.starts) if isinstance(values, Ragged) else (values,)
+            for part in parts:
+                content.update(f"{name} {part.dtype} {part.shape}".encode())
+                content.update(np.ascontiguousarray(part).data)
         return content.hexdigest()
 
 
@@ -88,6 +91,8 @@ class Loop:
         """A full batch is gathered once; its order is the rows', which no sum needs shuffled."""
         names = {node.attributes["name"] for node in self.learner.graph.inputs}
         needed = {n: values for n, values in self.material.columns.items() if n in names}
+        lengths = lengths_of(needed)
+        self._lengths = None if lengths is None else lengths[self._rows]
         self._batches = Batches(needed, self._size)
         whole = len(self._starts) == 1
         self._whole = dict(self._batches.take(self._rows)) if whole else None
@@ -150,10 +155,13 @@ class Loop:
         return self.signals.received is None or self.position.done
 
     def _order(self) -> np.ndarray:
+        """This epoch's rows, batch after batch: in order where the model carries a state on."""
         if self._whole is not None:
             return self._rows
-        shuffled = permutation(len(self._rows), self.seed, self.position.epoch, EPOCH)
-        return self._rows[shuffled]
+        if self.train.model.streams:
+            return self._rows[streams_of(len(self._rows), self._size)]
+        epoch, count = self.position.epoch, len(self._rows)
+        return self._rows[epoch_of(count, self._size, self.seed, epoch, self._lengths)]
 
     def _step(self, order: np.ndarray, start: int) -> None:
         began = time.perf_counter()

@@ -24,6 +24,7 @@ from specc.training.initial import Initials, array_dtype, stored
 from specc.training.learner import Streams
 from specc.training.progress import Progress
 from specc.training.results import Result
+from specc.training.sizes import check_settled, with_sizes_of
 from specc.training.sources import read_npz
 from specc.training.tensors import Arrays, assign, read_tensors
 
@@ -126,7 +127,18 @@ def load_weights(
 
 
 def chosen_model(spec: Spec, name: str | None = None) -> Model:
-    """The named model; without a name that of the last train block, or the file's only one."""
+    """The named model; without a name that of the last train block, or the file's only one.
+
+    Raises:
+        SpecError: R213 if there is no such model, H001 if a hyper-parameter of it has no value.
+    """
+    model = named_model(spec, name)
+    check_settled(model)
+    return model
+
+
+def named_model(spec: Spec, name: str | None) -> Model:
+    """`chosen_model`, some of whose hyper-parameters may have no value yet."""
     if name is not None:
         if name not in spec.models:
             raise fault(
@@ -165,7 +177,7 @@ def predict(
         SpecError: for a fault in the spec, the weights or the inputs.
     """
     pipeline.check_options(backend, dtype or "float32", None)
-    spec = pipeline.build(path, overrides)
+    spec = with_sizes_of(pipeline.build(path, overrides), weights)
     chosen = chosen_model(spec, model)
     forward = Forward(chosen, dtype=dtype or "float32", weights=weights, backend=backend)
     outputs = forward(**read_inputs(inputs, forward.graph))

@@ -13,7 +13,7 @@ import numpy as np
 from specc import pipeline
 from specc.diagnostics import SpecError, did_you_mean, fault, labels
 from specc.ir.model import Spec, Train
-from specc.training import blocks
+from specc.training import blocks, sizes
 from specc.training import folder as run_folder
 from specc.training.columns import Dataset
 from specc.training.engines import engine
@@ -114,7 +114,7 @@ def execute(
     if not spec.trains:
         from specc.training.predict import run_forward
 
-        return run_forward(spec, options, progress)
+        return run_forward(sizes.with_sizes_of(spec, options.weights), options, progress)
     with ExitStack() as stack:
         signals = stack.enter_context(Signals())
         running = Running(spec, options, progress, signals)
@@ -127,11 +127,15 @@ class Running:
     """The blocks of a file, prepared before the first step and run one after another."""
 
     def __init__(self, spec: Spec, options: Options, progress: Progress, signals: Signals) -> None:
-        self.spec, self.options, self.progress, self.signals = spec, options, progress, signals
+        self.options, self.progress, self.signals = options, progress, signals
+        check_figures(spec)
+        self.spec, self._read = sizes.with_sizes(spec, options.seed)
+        spec = self.spec
         self.dtype = options.dtype or "float32"
         self.folder: Path | None = None
+        for train in spec.trains:
+            sizes.check_settled(train.model)
         self.counts = blocks.counted(spec.trains, spec.models)
-        check_figures(spec)
         self.datasets = self._datasets()
         self.prepared = [self._prepare(train) for train in spec.trains]
         self.weights: dict[
@@ -141,7 +145,12 @@ class Running:
     def _datasets(self) -> dict[str, Dataset]:
         # One split for all blocks, whatever their seeds: no block trains on another's test rows.
         seed = self._seed(self.spec.trains[0])
-        return {train.name: blocks.dataset_of(train, seed) for train in self.spec.trains}
+        return {train.name: self._dataset(train, seed) for train in self.spec.trains}
+
+    def _dataset(self, train: Train, seed: int) -> Dataset:
+        if train.data is not None and train.data.name in self._read:
+            return self._read[train.data.name]
+        return blocks.dataset_of(train, seed)
 
     def _seed(self, train: Train) -> int:
         return train.seed if self.options.seed is None else self.options.seed
@@ -168,6 +177,7 @@ class Running:
         fresh = run_folder.new_folder(self.spec.path) if out is None else Path(out)
         self.folder = run_folder.given_folder(fresh)
         stack.enter_context(run_folder.held(self.folder))
+        sizes.write_vocabularies(self.folder, self.datasets)
         run_folder.write_description(self.folder, description, self.spec.path, self.spec.text)
 
     def _description(self) -> dict[str, Any]:

@@ -5,162 +5,31 @@ from __future__ import annotations
 import math
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from specc.diagnostics import Span, SpecError, did_you_mean, fault
+from specc.diagnostics import Span, fault
 from specc.ir.model import Data
-from specc.ir.size import axis
-from specc.ir.types import Type
 from specc.limits import DATA_BYTES
+from specc.training.bundled import bundled, python_texts
 from specc.training.files import check_file, contained, too_large
-
-ROW = axis("row")
-Read = Callable[[], np.ndarray]
-
-
-@dataclass(slots=True)
-class Table:
-    """Columns by name: what a graph may know of them, and how to read one.
-
-    A read column is float64, int64 or bool; its first axis is the row. `unusable` says why a
-    column that the source has is none.
-    """
-
-    name: str
-    types: dict[str, Type] = field(default_factory=dict[str, Type])
-    lengths: dict[str, int] = field(default_factory=dict[str, int])
-    readers: dict[str, Read] = field(default_factory=dict[str, Read])
-    unusable: dict[str, str] = field(default_factory=dict[str, str])
-
-    def add(self, name: str, dtype: str, shape: tuple[int, ...], read: Read) -> None:
-        self.types[name] = Type(dtype, (ROW, *shape[1:]))
-        self.lengths[name] = shape[0]
-        self.readers[name] = read
-
-    def add_array(self, name: str, values: np.ndarray) -> None:
-        self.add(name, DTYPE_OF_KIND[values.dtype.kind], values.shape, lambda: values)
-
-
-# NumPy's kinds of dtype → what a graph calls them.
-DTYPE_OF_KIND = {"f": "float", "i": "int", "u": "int", "b": "bool"}
-ARRAY_DTYPE = {"float": np.float64, "int": np.int64, "bool": np.bool_}
+from specc.training.table import ARRAY_DTYPE, DTYPE_OF_KIND, Table, malformed
+from specc.training.written import read_csv, read_text
 
 
 def read_table(block: Data) -> Table:
     """The table of a data block's source; D and I codes for what is wrong with it."""
     if block.source == "sklearn":
         return bundled(block.argument, block.span)
-    reader = FILE_READERS.get(block.source)
-    if reader is None:
-        raise fault(
-            "D013",
-            f"a `{block.source}` source can be checked, but not yet run",
-            block.span,
-            expected=", ".join(["sklearn", *FILE_READERS]),
-        )
+    if block.source == "python":
+        return python_texts(block.argument, block.span)
     path = contained(block.folder, block.argument, block.span)
     check_file(path, "D001", "data file", block.span)
-    return reader(path, block.span)
-
-
-# ── scikit-learn's bundled sets, from its own files ──────────────────────────────────────────────
-WINE = """alcohol malic_acid ash alcalinity_of_ash magnesium total_phenols flavanoids
-nonflavanoid_phenols proanthocyanins color_intensity hue od280 proline"""
-
-
-def bundled(name: str, span: Span | None) -> Table:
-    """A set as scikit-learn's loader gives it, read without importing scikit-learn."""
-    if name not in BUNDLED:
-        raise fault(
-            "D002",
-            f'scikit-learn has no bundled set "{name}"',
-            span,
-            expected=", ".join(BUNDLED),
-            help=did_you_mean(name, BUNDLED),
-        )
-    folder = _bundled_folder(span)
-    try:
-        data, target, names = BUNDLED[name](folder)
-    except (OSError, ValueError) as error:
-        raise fault(
-            "D001", f"scikit-learn's files of \"{name}\" can't be read: {error}", span
-        ) from None
-    table = Table(f'sklearn("{name}")')
-    table.add_array("data", data)
-    table.add_array("target", target)
-    for column, values in names.items():
-        table.add_array(column, values)
-    return table
-
-
-def _bundled_folder(span: Span | None) -> Path:
-    from importlib.util import find_spec
-
-    package = find_spec("sklearn")  # finds a top-level package without importing it
-    if package is None or not package.submodule_search_locations:
-        raise fault(
-            "D003",
-            "scikit-learn, whose files hold this set, isn't installed",
-            span,
-            help="pip install specc[data]",
-        )
-    return Path(package.submodule_search_locations[0]) / "datasets" / "data"
-
-
-Bundled = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]
-
-
-def _digits(folder: Path) -> Bundled:
-    table = np.loadtxt(folder / "digits.csv.gz", delimiter=",")
-    return table[:, :-1], table[:, -1].astype(np.int64), {}
-
-
-def _classes(file: str, names: str = "") -> Callable[[Path], Bundled]:
-    def read(folder: Path) -> Bundled:
-        table = np.loadtxt(folder / file, delimiter=",", skiprows=1)
-        features = {name: table[:, at] for at, name in enumerate(names.split())}
-        return table[:, :-1], table[:, -1].astype(np.int64), features
-
-    return read
-
-
-def _diabetes(folder: Path) -> Bundled:
-    """Columns of mean 0 and sum of squares 1, as load_diabetes(scaled=True) gives them."""
-    data = np.loadtxt(folder / "diabetes_data_raw.csv.gz")
-    target = np.loadtxt(folder / "diabetes_target.csv.gz")
-    deviation = np.std(data, axis=0)
-    data = data - np.mean(data, axis=0)
-    data = data - np.mean(data, axis=0)  # once more, for what the first mean was rounded by
-    data = data / deviation / math.sqrt(len(data))
-    names = ["age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"]
-    return data, target, {name: data[:, at] for at, name in enumerate(names)}
-
-
-def _linnerud(folder: Path) -> Bundled:
-    data, exercises = _with_header(folder / "linnerud_exercise.csv")
-    target, measures = _with_header(folder / "linnerud_physiological.csv")
-    return data, target, {**exercises, **measures}
-
-
-def _with_header(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    with path.open(encoding="utf-8") as lines:
-        names = lines.readline().split()
-        table = np.loadtxt(lines)
-    return table, {name: table[:, at] for at, name in enumerate(names)}
-
-
-BUNDLED: Mapping[str, Callable[[Path], Bundled]] = {
-    "digits": _digits,
-    "iris": _classes("iris.csv", "sepal_length sepal_width petal_length petal_width"),
-    "wine": _classes("wine_data.csv", WINE),
-    "breast_cancer": _classes("breast_cancer.csv"),
-    "diabetes": _diabetes,
-    "linnerud": _linnerud,
-}
+    if block.source == "text":
+        return read_text(path, block.unit, block.span)
+    return FILE_READERS[block.source](path, block.span)
 
 
 # ── npz ──────────────────────────────────────────────────────────────────────────────────────────
@@ -213,130 +82,6 @@ def _member(path: Path, name: str, to: type, span: Span | None) -> np.ndarray:
     if values.dtype == np.uint64 and values.size and values.max() > np.iinfo(np.int64).max:
         raise malformed(path, f"holds numbers in `{name}` that 64 bits with a sign can't", span)
     return values.astype(to, copy=False)
-
-
-def malformed(path: Path | str, what: str, span: Span | None, **more: str) -> SpecError:
-    return fault("D004", f"`{path}` {what}", span, **more)
-
-
-# ── csv ──────────────────────────────────────────────────────────────────────────────────────────
-LINES_AT_ONCE = 65_536
-TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-
-
-def read_csv(path: Path, span: Span | None) -> Table:
-    """A header row, then rows; a column's type is the narrowest of bool, int, float that fits."""
-    import csv
-
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as text:
-            reader = csv.reader(text, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            _check_header(path, header, span)
-            columns = [CsvColumn() for _ in header]
-            cells: list[list[str]] = []
-            numbers: list[int] = []
-            for cells_of_row in reader:
-                if not cells_of_row:
-                    continue  # a blank line
-                if len(cells_of_row) != len(header):
-                    raise malformed(
-                        path,
-                        f"has a row of another length in line {reader.line_num}",
-                        span,
-                        expected=f"{len(header)} cells, as in the header",
-                        found=f"{len(cells_of_row)} cells",
-                    )
-                cells.append(cells_of_row)
-                numbers.append(reader.line_num)
-                if len(cells) == LINES_AT_ONCE:
-                    _take(columns, cells, numbers)
-            _take(columns, cells, numbers)
-    except csv.Error as error:
-        raise malformed(path, f"is not CSV in line {reader.line_num}: {error}", span) from None
-    except UnicodeDecodeError as error:
-        raise malformed(path, f"is not UTF-8 text: {error}", span) from None
-    except OSError as error:
-        raise malformed(path, f"can't be read: {error}", span) from None
-    table = Table(str(path))
-    for name, column in zip(header, columns, strict=True):
-        column.finish(table, name)
-    return table
-
-
-def _check_header(path: Path, header: list[str], span: Span | None) -> None:
-    if not header:
-        raise malformed(path, "is empty", span, expected="a first line with the columns' names")
-    twice = next((name for name in header if header.count(name) > 1), None)
-    if twice is not None:
-        raise malformed(path, f"names two columns `{twice}`", span)
-
-
-def _take(columns: list[CsvColumn], cells: list[list[str]], numbers: list[int]) -> None:
-    for column, values in zip(columns, zip(*cells, strict=True), strict=bool(cells)):
-        column.take(values, numbers)
-    cells.clear()
-    numbers.clear()
-
-
-class CsvColumn:
-    """A column as it is read, in parts; the widest part's type is the column's."""
-
-    def __init__(self) -> None:
-        self.parts: list[np.ndarray] = []
-        self.text: tuple[int, str] | None = None  # the first cell that is no number
-
-    def take(self, cells: tuple[str, ...], lines: list[int]) -> None:
-        if self.text is not None:
-            return
-        for parse in (_bools, _ints, _floats):
-            try:
-                self.parts.append(parse(cells))
-                return
-            except (ValueError, KeyError, OverflowError):
-                continue
-        self.text = next(
-            (line, cell) for line, cell in zip(lines, cells, strict=True) if not _is_number(cell)
-        )
-
-    def finish(self, table: Table, name: str) -> None:
-        kinds = {part.dtype.kind for part in self.parts}
-        if self.text is not None:
-            line, cell = self.text
-            table.unusable[name] = f'it holds text: "{cell[:40]}" in line {line}'
-        elif "b" in kinds and len(kinds) > 1:
-            table.unusable[name] = "it mixes true and false with numbers"
-        elif not self.parts:
-            table.add_array(name, np.zeros(0))
-        else:
-            table.add_array(name, np.concatenate(self.parts))
-
-
-def _bools(cells: tuple[str, ...]) -> np.ndarray:
-    return np.array([TRUTH[cell] for cell in cells], dtype=np.bool_)
-
-
-def _ints(cells: tuple[str, ...]) -> np.ndarray:
-    return np.array([int(_plain(cell)) for cell in cells], dtype=np.int64)
-
-
-def _floats(cells: tuple[str, ...]) -> np.ndarray:
-    """An empty cell is a NaN: a missing number, which is reported where it is used."""
-    return np.array([float(_plain(cell)) if cell.strip() else math.nan for cell in cells])
-
-
-def _plain(cell: str) -> str:
-    if "_" in cell:  # Python would read 1_0 as a number; a CSV file means text
-        raise ValueError(cell)
-    return cell
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        _floats((cell,))
-    except ValueError:
-        return False
-    return True
 
 
 # ── parquet ──────────────────────────────────────────────────────────────────────────────────────

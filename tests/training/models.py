@@ -12,6 +12,7 @@ from specc.ir import Graph, Output, Type, constant, emit, make_input
 from specc.ir.model import (
     Data,
     Loss,
+    Made,
     Metric,
     Model,
     Optimizer,
@@ -148,8 +149,8 @@ def data(
         np.savez(f"{folder}/net.npz", **arrays)  # type: ignore[arg-type]
     shares = {"train": 0.8, "dev": 0.1, "test": 0.1} if ratios is None else ratios
 
-    def none(types: Mapping[str, Type]) -> Graph:
-        return Graph("none", (), ())
+    def none(types: Mapping[str, Type]) -> Made:
+        return Made(Graph("none", (), ()), {}, {}, {})
 
     return Data("Rows", "npz", "net.npz", folder, shares, tuple(shares), (), none, none)
 

@@ -48,7 +48,7 @@ def test_parameters_lie_in_one_vector_at_a_cache_line() -> None:
         assert aligned(count, "float64").ctypes.data % 64 == 0
 
 
-def test_streams_begin_anew_with_other_lengths() -> None:
+def test_streams_begin_anew_with_other_lengths_and_go_on_with_fewer() -> None:
     wide = constant(0.0, "float", (models.BATCH, 3))
     lengths = emit("broadcast", emit("size", extent=models.BATCH), shape=(models.BATCH, 3))
     value = wide + emit("cast", lengths, dtype="float")
@@ -63,7 +63,9 @@ def test_streams_begin_anew_with_other_lengths() -> None:
     np.testing.assert_array_equal(at(2), np.full((2, 3), 2.0))
     streams.take({"h": np.full((2, 3), 7.0)})
     np.testing.assert_array_equal(at(2), np.full((2, 3), 7.0))
-    np.testing.assert_array_equal(at(1), np.full((1, 3), 1.0))
+    np.testing.assert_array_equal(at(3), np.full((3, 3), 3.0))
+    streams.take({"h": np.arange(9.0).reshape(3, 3)})
+    np.testing.assert_array_equal(at(2), np.arange(6.0).reshape(2, 3))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -15,7 +15,9 @@ from specc import language
 from specc.diagnostics import SpecError
 from specc.ir.model import Data
 from specc.training import columns
-from specc.training.sources import BUNDLED, Table, bundled, read_table
+from specc.training.bundled import BUNDLED, bundled
+from specc.training.sources import read_table
+from specc.training.table import Table
 
 
 def block(source: str, argument: str, folder: Path) -> Data:
@@ -84,15 +86,16 @@ def csv(folder: Path, text: str) -> Table:
 def test_csv_columns_have_the_narrowest_type_that_fits(tmp_path: Path) -> None:
     table = csv(tmp_path, 'n,x,yes,"a word"\n1,1.5,true,"one, two"\n\n-2,3,False,"say ""b"""\n')
     kinds = {name: table.types[name].dtype for name in table.types}
-    assert kinds == {"n": "int", "x": "float", "yes": "bool"}
+    assert kinds == {"n": "int", "x": "float", "yes": "bool", "a word": "text"}
     np.testing.assert_array_equal(table.readers["n"](), [1, -2])
     np.testing.assert_array_equal(table.readers["x"](), [1.5, 3.0])
     np.testing.assert_array_equal(table.readers["yes"](), [True, False])
+    assert table.texts["a word"]() == ["one, two", 'say "b"']
     assert table.unusable["a word"] == 'it holds text: "one, two" in line 2'
 
 
 def test_csv_types_are_of_the_whole_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("specc.training.sources.LINES_AT_ONCE", 2)
+    monkeypatch.setattr("specc.training.written.LINES_AT_ONCE", 2)
     table = csv(tmp_path, "n,m,t\n1,true,1\n2,false,2\n3.5,3,x7\n4,4,8\n")
     np.testing.assert_array_equal(table.readers["n"](), [1, 2, 3.5, 4])
     assert "mixes" in table.unusable["m"]
@@ -254,12 +257,6 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
     assert code_of(error) == "D001"
 
 
-def test_text_can_t_be_run_yet(tmp_path: Path) -> None:
-    with pytest.raises(SpecError) as error:
-        read_table(block("text", "t.txt", tmp_path))
-    assert code_of(error) == "D013"
-
-
 def test_a_column_s_fault_says_what_the_source_holds(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,word\n1,hot\n2,cold\n")
     (tmp_path / "t.nn").write_text(
@@ -275,7 +272,7 @@ data D {
     (block,) = language.load(str(tmp_path / "t.nn")).datas.values()
     with pytest.raises(SpecError) as error:
         columns.load(block, 0, {"x"})
-    text, fitted, near = error.value.diagnostics
+    fitted, text, near = error.value.diagnostics
     assert text.found == fitted.found == 'it holds text: "hot" in line 2'
     assert near.expected == "a column: a, word, row"
     assert near.help == "did you mean `word`?"

@@ -62,12 +62,20 @@ def loads(text: str, path: str = "<text>", overrides: Mapping[str, str] | None =
     return _build(Source(path, text), None, overrides or {})
 
 
-def _build(source: Source, place: Path | None, overrides: Mapping[str, str]) -> Spec:
+def _build(
+    source: Source,
+    place: Path | None,
+    overrides: Mapping[str, str],
+    sizes: Mapping[str, int] | None = None,
+) -> Spec:
+    def rebuilt(sizes: Mapping[str, int]) -> Spec:
+        return _build(source, place, overrides, sizes)
+
     report = Report()
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, PYTHON_FRAMES))
     try:
-        spec = _built(source, place, overrides, report)
+        spec = _built(source, place, overrides, sizes or {}, report)
     except SpecError as error:
         report.extend(error.diagnostics)
         spec = None
@@ -85,19 +93,22 @@ def _build(source: Source, place: Path | None, overrides: Mapping[str, str]) -> 
             found.append(Diagnostic(ERRORS.code, f"{rest} more errors are not shown"))
         raise SpecError(found)
     assert spec is not None
-    return replace(
-        spec, notes=tuple(each for each in report.diagnostics if each.severity == "note")
-    )
+    notes = tuple(each for each in report.diagnostics if each.severity == "note")
+    return replace(spec, notes=notes, rebuilt=rebuilt)
 
 
 def _built(
-    source: Source, place: Path | None, overrides: Mapping[str, str], report: Report
+    source: Source,
+    place: Path | None,
+    overrides: Mapping[str, str],
+    sizes: Mapping[str, int],
+    report: Report,
 ) -> Spec:
     library = Library(report)
     folder = place.parent if place else None
     home = library.open(source, folder, (place,) if place else ())
     assert home.module is not None
-    builder = Builder(library, report)
+    builder = Builder(library, report, sizes=sizes)
     try:
         return _File(builder, home, _parsed(overrides)).build(source)
     finally:
@@ -227,7 +238,10 @@ class _File:
                     expects.append(claim)
         if len(trains) == sum(each.kind == "train" for each in definitions):
             self.builder.report.extend(faulty_figures(self.named, trains, expects))
-        return Spec(source.path, source.text, self.named, tuple(trains), datas, tuple(expects))
+        return Spec(
+            source.path, source.text, self.named, tuple(trains), datas, tuple(expects),
+            open=dict(self.builder.rigid),
+        )  # fmt: skip
 
     def model(self, item: Item, call: syntax.Call | None) -> Model | None:
         """A model with the hyper-parameters that a train block and the command line give."""

@@ -17,6 +17,7 @@ from specc.language.build.movement import MOVEMENT
 from specc.language.build.natives import Arguments, Builtin, kept
 from specc.language.build.patterns import einsum, rearrange
 from specc.language.build.tensors import cast, common, lift, op, promote
+from specc.language.build.texts import TEXTS
 from specc.language.build.values import Native, Tensor, Value, describe, is_number
 
 
@@ -245,6 +246,7 @@ builtins: dict[str, Native] = {
 builtins["rearrange"] = Patterned("rearrange", rearrange)
 builtins["einsum"] = Patterned("einsum", einsum)
 builtins["scan"] = Scan()
+builtins.update(TEXTS)
 
 
 class Later(Native):
@@ -258,4 +260,3 @@ class Later(Native):
 
 
 builtins["generate"] = Later("generate", "decoding comes with sequence-to-sequence models")
-builtins["vocabulary"] = Later("vocabulary", "text becomes numbers with the language models")

@@ -6,18 +6,27 @@ from collections.abc import Mapping
 from typing import Any
 
 from specc.diagnostics import SpecError, did_you_mean, fault
-from specc.ir import Axis, Graph, Output, Type, make_input, toposort
-from specc.ir.model import Data
-from specc.ir.size import atom
+from specc.ir import Graph, Output, Type, make_input, recipe, toposort
+from specc.ir.model import Data, Made
+from specc.ir.recipe import PYTHON, TEXT_FILE, Column, Dense, Lookup
 from specc.language import syntax
+from specc.language.build.arguments import Given, assign, given
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Builder, Frame
 from specc.language.build.names import first_word, keyword_at
 from specc.language.build.tensors import broadcast, lift
+from specc.language.build.texts import (
+    ROW,
+    SEGMENT,
+    TRAIN_ROW,
+    Numbers,
+    Text,
+    Vocabulary,
+)
 from specc.language.build.values import POISON, Item, Poisoned, Tensor, Value, describe
 
-SOURCES = ("npz", "csv", "parquet", "text", "sklearn")
-ROW, TRAIN_ROW = atom(Axis("row")), atom(Axis("train_row"))
+SOURCES = ("npz", "csv", "parquet", "text", "sklearn", "python")
+UNITS = ("line", "paragraph")  # of a text file
 
 
 def build_data(builder: Builder, item: Item, hypers: Mapping[str, Value]) -> Data | None:
@@ -47,11 +56,11 @@ def build_data(builder: Builder, item: Item, hypers: Mapping[str, Value]) -> Dat
                     expected="source, split, or a column: `name = expression`",
                     help=did_you_mean(word, ["source", "split"]),
                 )
-    kind = argument = ""
+    kind = argument = unit = ""
     ratios: dict[str, float] = {}
     booleans: list[syntax.Argument] = []
     with frame.statement():
-        kind, argument = _source(frame, definition, sources)
+        kind, argument, unit = _source(frame, definition, sources)
     for part in splits:
         with frame.statement():
             _split(frame, part, ratios, booleans)
@@ -65,6 +74,14 @@ def build_data(builder: Builder, item: Item, hypers: Mapping[str, Value]) -> Dat
     if frame.failed:
         return None
     maker = _Columns(builder, item, dict(hypers), columns, booleans)
+    known = TEXT_FILE if kind == "text" else PYTHON.get(argument) if kind == "python" else None
+    if known is not None:  # what is wrong with their columns can be told before any is read
+        types = {"row": Type("int", (ROW,)), **{n: Type(k, (ROW,)) for n, k in known.items()}}
+        for compute in (maker.splits, maker.columns):
+            with frame.statement():
+                compute(types)
+        if frame.failed:
+            return None
     return Data(
         item.name,
         kind,
@@ -76,6 +93,7 @@ def build_data(builder: Builder, item: Item, hypers: Mapping[str, Value]) -> Dat
         maker.splits,
         maker.columns,
         definition.at,
+        unit,
     )
 
 
@@ -86,7 +104,7 @@ def _check_column(statement: syntax.Binding) -> None:
 
 def _source(
     frame: Frame, definition: syntax.Definition, sources: list[syntax.Clause]
-) -> tuple[str, str]:
+) -> tuple[str, str, str]:
     if len(sources) != 1:
         raise fault(
             "M022",
@@ -112,12 +130,28 @@ def _source(
             expected=", ".join(SOURCES),
             help=did_you_mean(kind, SOURCES),
         )
-    if len(call.arguments) != 1:
-        raise fault("M025", f"`{kind}` takes one name in quotes", call.span)
-    value = evaluate(frame, call.arguments[0].value)
+    names = ["name", "by"] if kind == "text" else ["name"]
+    assigned = assign(f"`{kind}`", names, given(call.arguments), call.span)
+    if "name" not in assigned:
+        raise fault("M025", f"`{kind}` takes a name in quotes", call.span)
+    value = assigned["name"].evaluate(frame)
     if not isinstance(value, str):
         raise fault("M025", f"`{kind}` takes a name in quotes, not {describe(value)}", call.span)
-    return kind, value
+    return kind, value, _unit(frame, assigned.get("by"))
+
+
+def _unit(frame: Frame, by: Given | None) -> str:
+    """What a row of a text file is."""
+    value = "line" if by is None else by.evaluate(frame)
+    if by is not None and value not in UNITS:
+        raise fault(
+            "M025",
+            f"a row of text is a line or a paragraph, not {describe(value)}",
+            by.span,
+            expected=" or ".join(f'"{each}"' for each in UNITS),
+            help=did_you_mean(value, UNITS) if isinstance(value, str) else "",
+        )
+    return value
 
 
 def _split(
@@ -162,6 +196,10 @@ class _Columns:
         frame.values.update(self.hypers)
         for prefix, role, first in (("", "column", ROW), ("train.", "train", TRAIN_ROW)):
             for name, type in types.items():
+                if type.dtype in ("text", "tokens"):
+                    column = Column(name, bool(prefix), type.dtype == "tokens")
+                    frame.values[prefix + name] = Text(column)
+                    continue
                 shape = (first, *type.shape[1:])
                 node = make_input(prefix + name, role, Type(type.dtype, shape))
                 frame.inputs.append(node)
@@ -180,6 +218,7 @@ class _Columns:
             own: Value = POISON
             inner = Frame(self.builder, "data", self.item.name, self.item.home, False)
             inner.values, inner.inputs = dict(frame.values), frame.inputs
+            inner.recipes = frame.recipes
             with _quiet(inner):
                 own = evaluate(inner, binding.value)
         finally:
@@ -188,7 +227,7 @@ class _Columns:
         frame.values[f"train.{name}"] = own
         return value
 
-    def splits(self, types: Mapping[str, Type]) -> Graph:
+    def splits(self, types: Mapping[str, Type]) -> Made:
         before = len(self.builder.report.diagnostics)
         frame = self._frame(types)
         made: list[Output] = []
@@ -209,20 +248,30 @@ class _Columns:
                     )
                 made.append(Output(str(part.name), "split", value.node))
         self._raise(before)
-        return _closed(frame, made, f"{self.item.name}.splits")
+        return Made(*_closed(frame, made, f"{self.item.name}.splits"), {}, {})
 
-    def columns(self, types: Mapping[str, Type]) -> Graph:
+    def columns(self, types: Mapping[str, Type]) -> Made:
         before = len(self.builder.report.diagnostics)
         frame = self._frame(types)
         made: dict[str, Output] = {}
+        ragged: dict[str, Lookup] = {}
+        vocabularies: dict[str, recipe.Vocabulary] = {}
         for binding in self.made:
             name = binding.targets[0].name
             frame.values.setdefault(name, POISON)
             with frame.statement():
-                value = lift(self._bind(frame, binding), binding.value.span, "float")
+                bound = self._bind(frame, binding)
+                if isinstance(bound, Numbers):
+                    ragged[name] = bound.recipe
+                if isinstance(bound, Vocabulary):
+                    vocabularies[name] = bound.recipe
+                if isinstance(bound, (Numbers, Vocabulary, Text)):
+                    made.pop(name, None)
+                    continue
+                value = lift(bound, binding.value.span, "float")
                 if value.rank == 0:
                     value = broadcast(value, (ROW,), ("row",), binding.value.span)
-                if value.shape[0] != ROW:
+                if value.shape[0] not in (ROW, SEGMENT):
                     raise fault(
                         "M021",
                         f"a column has a row for each example, and this is {value}",
@@ -231,7 +280,8 @@ class _Columns:
                     )
                 made[name] = Output(name, "column", value.node)
         self._raise(before)
-        return _closed(frame, list(made.values()), f"{self.item.name}.columns")
+        graph, texts = _closed(frame, list(made.values()), f"{self.item.name}.columns")
+        return Made(graph, texts, ragged, vocabularies)
 
     def _raise(self, before: int) -> None:
         found = self.builder.report.diagnostics[before:]
@@ -254,12 +304,14 @@ class _quiet:
         return kind is not None and issubclass(kind, (SpecError, Poisoned))
 
 
-def _closed(frame: Frame, outputs: list[Output], name: str) -> Graph:
-    """A graph over the columns that it reads, no others."""
+def _closed(frame: Frame, outputs: list[Output], name: str) -> tuple[Graph, dict[str, Dense]]:
+    """A graph over the columns that it reads, no others; and how text gives some of them."""
     read = {id(node) for node in toposort([each.node for each in outputs])}
     inputs = [node for node in frame.inputs if id(node) in read]
     drawn = [*frame.draws.values(), *([frame.key] if frame.key else [])]
-    return Graph(name, (*inputs, *drawn), tuple(outputs), requires=tuple(frame.axes.requires))
+    graph = Graph(name, (*inputs, *drawn), tuple(outputs), requires=tuple(frame.axes.requires))
+    names = {node.attributes["name"] for node in inputs}
+    return graph, {name: each for name, each in frame.recipes.items() if name in names}
 
 
 __all__ = ["SOURCES", "build_data"]

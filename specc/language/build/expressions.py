@@ -14,9 +14,12 @@ from specc.language.build.dispatch import evaluate, rule
 from specc.language.build.frame import Frame, unbound
 from specc.language.build.names import undefined
 from specc.language.build.tensors import op, unguarded
+from specc.language.build.texts import Text, equality
 from specc.language.build.values import (
     POISON,
+    DataName,
     Instance,
+    Item,
     Namespace,
     Poisoned,
     Record,
@@ -170,6 +173,9 @@ def _apply_binary(frame: Frame, at: syntax.Binary, left: Value, right: Value) ->
     for value, side in ((left, at.left), (right, at.right)):
         if value is None:
             raise unguarded(side.span)
+    if at.operator in ("==", "!=") and (isinstance(left, Text) or isinstance(right, Text)):
+        same = equality(frame, left, right, at.span)
+        return same if at.operator == "==" else Tensor(op(at.span, "not", same.node), same.labels)
     return arithmetic(frame, at.operator, left, right, at.span, at.left.span, at.right.span)
 
 
@@ -248,6 +254,10 @@ def field_of(frame: Frame, value: Value, name: str, at: syntax.Attribute) -> Val
         if found is None:
             raise _no_field(value, name, at, value.home.items)
         return value.home.lookup(frame, name, at.span)
+    if isinstance(value, Item) and value.kind == "data":
+        return _made_by_data(value, name, at)
+    if isinstance(value, DataName) and name == "size":
+        return frame.builder.size_of(f"{value.block}.{value.name}.size", at.span)
     if is_list(value):
         if name.isdigit() and int(name) < len(value):
             return value[int(name)]
@@ -280,6 +290,14 @@ def field_of(frame: Frame, value: Value, name: str, at: syntax.Attribute) -> Val
         known = frame.home.lookup(frame, name, at.at) is not None
         raise fault("N004", f"a tensor has no `{name}`", at.at, help=help if known else "")
     raise _no_field(value, name, at, ())
+
+
+def _made_by_data(item: Item, name: str, at: syntax.Attribute) -> DataName:
+    bindings = [each for each in item.definition.body if isinstance(each, syntax.Binding)]
+    names = [target.name for each in bindings for target in each.targets]
+    if name not in names:
+        raise _no_field(item, name, at, names)
+    return DataName(item.name, name)
 
 
 def _no_field(value: Value, name: str, at: syntax.Attribute, candidates: Any) -> SpecError:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 from zlib import crc32
 
 from specc.diagnostics import Diagnostic, Label, Report, Span, SpecError, fault
-from specc.ir import Graph, Node, Output, Requirement, Type, constant, emit, make_input
+from specc.ir import (
+    Axis,
+    Extent,
+    Graph,
+    Node,
+    Output,
+    Requirement,
+    Type,
+    constant,
+    emit,
+    make_input,
+)
+from specc.ir.size import atom
 from specc.language.build.axes import Axes
 from specc.language.build.values import (
     Body,
@@ -38,6 +50,14 @@ class Builder:
     applied: set[int] = field(default_factory=set[int])  # ids of the definitions used
     open: set[Any] = field(default_factory=set[Any])  # keys of the bodies that are being built
     rounds: int = 0
+    sizes: Mapping[str, int] = field(default_factory=dict[str, int])  # that data gave, by name
+
+    def size_of(self, name: str, span: Span) -> Extent:
+        """A size that data gives, `Tokens.vocab.size`: a number in a run, a name before it."""
+        if name in self.sizes:
+            return self.sizes[name]
+        self.rigid[name] = span
+        return atom(Axis(name))
 
     @contextmanager
     def building(self, key: Any, what: str, span: Span) -> Generator[None]:
@@ -102,6 +122,7 @@ class Frame:
     gradients: list[Any] = field(default_factory=list[Any])  # syntax.Gradient lines
     given: dict[str, Value] = field(default_factory=dict[str, Value])  # inputs, matched
     outputs: dict[str, Value] = field(default_factory=dict[str, Value])  # a model's
+    recipes: dict[str, Any] = field(default_factory=dict[str, Any])  # of inputs that text gives
     root: Any = None  # a model's own record of inputs and metrics, at the top only
 
     # ── faults ──────────────────────────────────────────────────────────────────────────────────

@@ -124,6 +124,14 @@ class ScopeName:
 
 
 @dataclass(frozen=True, slots=True)
+class DataName:
+    """`Tokens.vocab`: a name that a data block makes; its size is known when its data is."""
+
+    block: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Namespace:
     """`import "blocks.nn"` brings `blocks`."""
 
@@ -213,6 +221,8 @@ def describe(value: Value) -> str:
         return f"a record of {', '.join(value.fields)}"
     if isinstance(value, ScopeName):
         return f"the scope `{value.path}`"
+    if isinstance(value, DataName):
+        return f"`{value.name}` of the data `{value.block}`"
     if isinstance(value, Namespace):
         return f"the file `{value.home.key}`"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e16:
