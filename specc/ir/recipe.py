@@ -111,6 +111,7 @@ class Segments:
 PYTHON = {
     "documentation": {"topic": "text", "text": "text"},
     "source": {"token": "tokens", "kind": "tokens"},
+    "summaries": {"text": "text", "kind": "text"},
 }
 TEXT_FILE = {"text": "text"}
 

@@ -124,6 +124,8 @@ def python_texts(name: str, span: Span | None) -> Table:
         )
     if name == "documentation":
         found = texts.documentation()
+    elif name == "summaries":
+        found = texts.summaries()
     else:
         lines = list(texts.source_lines())
         found = [numbered([pair[at] for pair in line] for line in lines) for at in (0, 1)]

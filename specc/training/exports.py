@@ -98,14 +98,23 @@ def write_onnx(
     opset: int | None = None,
     seed: int = 0,
 ) -> None:
-    """The model in inference, its weights inside under the spec's names."""
+    """The model in inference, its weights inside under the spec's names.
+
+    A state that is carried from batch to batch is an input, and its next value an output: s'.
+    """
     onnx = backend("onnx")
     held = initial_weights(model, seed, dtype)
     if weights is not None:
         load_weights(held, weights)
     opset = opset or onnx.OPSET
-    graph = onnx.lower(pipeline.forward(model), dtype, opset)
-    form = onnx.Form(dtype, opset, held, metadata=described(spec, {"specc.model": model.name}))
+    streams = {each.name for each in model.streams}
+
+    def wanted(output: Output) -> bool:
+        return output.role == "output" or (output.role == "state" and output.name in streams)
+
+    graph = onnx.lower(pipeline.pruned(model.inference, wanted), dtype, opset)
+    metadata = described(spec, {"specc.model": model.name})
+    form = onnx.Form(dtype, opset, held, metadata=metadata, name=next_name)
     onnx.save(onnx.model_of(graph, form), where, write_atomically)
 
 

@@ -1,7 +1,11 @@
-"""Text that every Python brings: its documentation, and its library's own source under tokenize."""
+"""Text that every Python brings: documentation, and its library's source under tokenize and ast.
+
+Nothing of the library is imported or run: its files are read.
+"""
 
 from __future__ import annotations
 
+import ast
 import keyword
 import tokenize
 from collections.abc import Iterator
@@ -23,6 +27,27 @@ def documentation() -> tuple[list[str], list[str]]:
     return names, [str(topics[name]) for name in names]
 
 
+def summaries() -> tuple[list[str], list[str]]:
+    """First lines of docstrings, each different one once, and what it is of where it is first."""
+    kind_of: dict[str, str] = {}
+    for file in sorted(_folder().glob("*.py")):
+        for text, kind in _summaries(ast.parse(file.read_bytes())):
+            kind_of.setdefault(text, kind)
+    return list(kind_of), list(kind_of.values())
+
+
+def _summaries(within: ast.AST, kind: str = "function") -> Iterator[tuple[str, str]]:
+    """`kind` is what a function in there is: one of a class is a method."""
+    for node in ast.iter_child_nodes(within):
+        inner = kind
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            of_class = isinstance(node, ast.ClassDef)
+            if text := ast.get_docstring(node):
+                yield text.split("\n", 1)[0].strip(), "class" if of_class else kind
+            inner = "method" if of_class else "function"
+        yield from _summaries(node, inner)
+
+
 def source_lines() -> Iterator[list[tuple[str, str]]]:
     """Logical lines of the library's source: (token, its kind) a token."""
     for name in MODULES:
@@ -34,12 +59,12 @@ def source_lines() -> Iterator[list[tuple[str, str]]]:
 
 
 def _file_of(name: str) -> Path | None:
-    """Beside the modules that are here already: nothing is imported by its name."""
-    folder = Path(tokenize.__file__).parent
-    return next(
-        (each for each in (folder / f"{name}.py", folder / name / "__init__.py") if each.is_file()),
-        None,
-    )
+    places = (_folder() / f"{name}.py", _folder() / name / "__init__.py")
+    return next((each for each in places if each.is_file()), None)
+
+
+def _folder() -> Path:
+    return Path(tokenize.__file__).parent
 
 
 def _lines(tokens: list[tokenize.TokenInfo]) -> Iterator[list[tuple[str, str]]]:

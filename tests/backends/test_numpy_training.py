@@ -15,6 +15,7 @@ from specc.backends.numpy import PASSES, Program, compile, fuse
 from specc.ir.model import Train
 from tests.backends.graphs import feeds_for
 from tests.evaluate import Array
+from tests.small import built
 
 ROOT = Path(__file__).parents[2]
 MLP = """
@@ -135,7 +136,7 @@ def test_sharing_memory_and_blocks_change_no_bit_of_a_spec_s_step(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fuse, "BLOCK", 64)
-    for train in language.load(str(path)).trains:
+    for train in built(path).trains:
         graph, update = pipeline.training_graph(train), pipeline.update_graph(train)
         for each in (graph, update):
             shared, apart = compile(each), compile(each, reuse=False, without=("fuse",))
@@ -154,7 +155,7 @@ def test_a_spec_s_step_is_the_same_without_passes(path: Path, dtype: str) -> Non
     """At the published tolerances, or twice what the program without passes is off by itself, where
     a spec's own conditioning is near them (Transformer, float32: 0.9e-4 without, 1.04e-4 with).
     """
-    for train in language.load(str(path)).trains:
+    for train in built(path).trains:
         graph = pipeline.training_graph(train)
         plain = compile(graph, "float64", without=PASSES)
         feeds = fed(plain, 6, dtype)

@@ -22,15 +22,17 @@ from specc import loads, pipeline
 from specc.backends.onnx import OPSET, Form, files, lower, model_of
 from specc.diagnostics import SpecError
 from specc.ir.graph import Graph
-from specc.ir.model import Train
+from specc.ir.model import Model, Train
 from specc.ir.size import evaluate
 from specc.language import load
-from specc.training.exports import write_onnx
+from specc.passes import trained
+from specc.training.exports import write_onnx, write_onnx_step
 from specc.training.files import write_atomically
 from specc.training.learner import Learner
 from specc.training.predict import Forward
 from specc.training.steps import step_graph
 from tests.check import assert_close
+from tests.small import built
 from tests.specs.test_specs import FOLDER, SPECS
 
 ROOT = Path(__file__).parents[2]
@@ -48,18 +50,42 @@ def session_of(path: Path, dtype: str) -> ort.InferenceSession:
 
 
 def batch_of(graph: Graph, size: int, dtype: str, seed: int = 0) -> dict[str, np.ndarray]:
-    """Normal floats and ints of 0 or 1 for every input and target; each axis is `size` long."""
+    """Normal floats and ints of 0 or 1 for every input and target; each axis is `size` long, but
+    time is a step longer: a language model reads all but the last.
+    """
     made: dict[str, np.ndarray] = {}
     for role in ("input", "target"):
         for name, node in graph.taking(role).items():
             random = np.random.default_rng([seed, crc32(name.encode())])
             axes = re.findall(r"[a-z_]\w*", " ".join(map(str, node.shape)))
-            shape = [evaluate(extent, dict.fromkeys(axes, size)) for extent in node.shape]
+            lengths = {axis: size + 1 if axis == "time" else size for axis in axes}
+            shape = [evaluate(extent, lengths) for extent in node.shape]
             if node.dtype == "int":
                 made[name] = random.integers(0, 2, shape)
             else:
                 made[name] = random.standard_normal(shape).astype(dtype)
     return made
+
+
+def exported(path: Path, file: Path, dtype: str, opset: int | None = None) -> Model:
+    spec = built(path)
+    model = spec.trains[-1].model
+    write_onnx(model, spec, file, dtype, opset=opset)
+    return model
+
+
+def exported_step(path: Path, file: Path, dtype: str) -> Train:
+    spec = built(path)
+    write_onnx_step(spec, file, dtype, None, None)
+    return spec.trains[-1]
+
+
+def begun(model: Model, size: int, dtype: str) -> dict[str, np.ndarray]:
+    """States that are carried from batch to batch, as they begin: zeros in the specs."""
+    return {
+        each.name: np.zeros([e if isinstance(e, int) else size for e in each.type.shape], dtype)
+        for each in model.streams
+    }
 
 
 # ── a model ──────────────────────────────────────────────────────────────────────────────────────
@@ -68,29 +94,34 @@ def batch_of(graph: Graph, size: int, dtype: str, seed: int = 0) -> dict[str, np
 @pytest.mark.parametrize("opset", [18, 19, 20, 21, 22, 23])
 def test_a_file_runs_with_any_batch(path: Path, dtype: str, opset: int, tmp_path: Path) -> None:
     file = tmp_path / "model.onnx"
-    pipeline.export(path, to="onnx", output=file, dtype=dtype, opset=opset)
+    model = exported(path, file, dtype, opset)
     session = session_of(file, dtype)
-    model = load(str(path)).trains[-1].model
     forward = Forward(model, dtype=dtype)
     for size in (1, 3):
         batch = batch_of(forward.graph, size, dtype)
         reference = forward(**batch)
         names = [each.name for each in session.get_outputs()]
-        for name, made in zip(names, session.run(names, batch), strict=True):
-            assert_close(made, reference[name], what=f"{path.stem}: {name} of {size}")
+        results = dict(
+            zip(names, session.run(names, batch | begun(model, size, dtype)), strict=True)
+        )
+        assert results.keys() == {*reference, *(f"{each.name}'" for each in model.streams)}
+        for name, right in reference.items():
+            assert_close(results[name], right, what=f"{path.stem}: {name} of {size}")
 
 
 @every
 @in_both
 def test_the_standard_s_own_evaluator_agrees(path: Path, dtype: str, tmp_path: Path) -> None:
     file = tmp_path / "model.onnx"
-    pipeline.export(path, to="onnx", output=file, dtype=dtype)
-    model = onnx.load(file)
-    forward = Forward(load(str(path)).trains[-1].model, dtype=dtype)
+    exported(path, file, dtype)
+    model = built(path).trains[-1].model
+    forward = Forward(model, dtype=dtype)
     batch = batch_of(forward.graph, 3, dtype)
     reference = forward(**batch)
-    names = [each.name for each in model.graph.output]
-    for name, made in zip(names, ReferenceEvaluator(model).run(names, batch), strict=True):
+    evaluator = ReferenceEvaluator(onnx.load(file))
+    names = list(reference)
+    results = evaluator.run(names, batch | begun(model, 3, dtype))
+    for name, made in zip(names, results, strict=True):
         assert_close(made, reference[name], what=f"{path.stem}: {name}")
 
 
@@ -236,6 +267,11 @@ def test_a_step_needs_a_train_block(tmp_path: Path) -> None:
         pipeline.export(spec, to="onnx-train", output=tmp_path / "m.onnx")
 
 
+def changed(learner: Learner) -> dict[str, np.ndarray]:
+    """The parameters that a step changes: all that isn't frozen."""
+    return {each.name: learner.parameters[each.name] for each in trained(learner.train)}
+
+
 # ── a training step ──────────────────────────────────────────────────────────────────────────────
 def steps(session: ort.InferenceSession, train: Train, count: int, dtype: str):
     """What a loop of a reader's own would do: results become inputs."""
@@ -246,6 +282,7 @@ def steps(session: ort.InferenceSession, train: Train, count: int, dtype: str):
     losses: list[float] = []
     for step in range(count):
         feeds = batch_of(step_graph(train), 4 + step, dtype, seed=step) | state
+        feeds |= begun(train.model, 4 + step, dtype)  # a larger batch's streams begin anew
         feeds |= {"step": np.array(step), "seed": np.array(train.seed)}
         made: list[Any] = list(session.run(given, {n: feeds[n] for n in taken if n in feeds}))
         results = dict(zip(given, made, strict=True))
@@ -260,23 +297,21 @@ def test_the_step_trains_as_numpy_does(
     path: Path, dtype: str, tolerance: float, tmp_path: Path
 ) -> None:
     file = tmp_path / "step.onnx"
-    pipeline.export(path, to="onnx-train", output=file, dtype=dtype)
-    train = load(str(path)).trains[-1]
+    train = exported_step(path, file, dtype)
     losses, state = steps(session_of(file, dtype), train, 5, dtype)
     learner = Learner(train, seed=train.seed, dtype=dtype)
     for step, loss in enumerate(losses):
         reported = learner.step(batch_of(learner.graph, 4 + step, dtype, seed=step))
         assert loss == pytest.approx(reported["loss"], rel=tolerance)
-    for name, values in {**learner.parameters, **learner.optimizer_states()}.items():
+    for name, values in {**changed(learner), **learner.optimizer_states()}.items():
         assert_close(state[name], values, what=f"{path.stem}: {name}", tolerance=tolerance)
 
 
 @pytest.mark.parametrize("path", SPECS[:3], ids=lambda path: path.stem)
 def test_the_standard_s_own_evaluator_trains_too(path: Path, tmp_path: Path) -> None:
     file = tmp_path / "step.onnx"
-    pipeline.export(path, to="onnx-train", output=file, dtype="float64")
+    train = exported_step(path, file, "float64")
     model = onnx.load(file)
-    train = load(str(path)).trains[-1]
     held = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
     batch = batch_of(step_graph(train), 4, "float64")
     offered = {**held, **batch, "step": np.array(0), "seed": np.array(train.seed)}
@@ -285,7 +320,7 @@ def test_the_standard_s_own_evaluator_trains_too(path: Path, tmp_path: Path) -> 
     results = dict(zip(names, ReferenceEvaluator(model).run(names, feeds), strict=True))
     learner = Learner(train, seed=train.seed, dtype="float64")
     learner.step(batch)
-    for name, values in learner.parameters.items():
+    for name, values in changed(learner).items():
         assert_close(np.asarray(results[f"{name}'"]), values, what=f"{path.stem}: {name}")
 
 

@@ -14,6 +14,7 @@ from specc.training.engines import engine
 from specc.training.learner import Learner
 from tests.backends.test_onnx_export import FOLDER, SPECS, batch_of
 from tests.check import assert_close
+from tests.small import built
 
 every = pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 
@@ -71,7 +72,7 @@ def compare(train, dtype: str, steps: int, tolerance: float) -> None:
 @every
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("float64", 1e-11)])
 def test_five_steps(path: Path, dtype: str, tolerance: float) -> None:
-    compare(load(str(path)).trains[-1], dtype, 5, tolerance)
+    compare(built(path).trains[-1], dtype, 5, tolerance)
 
 
 @pytest.mark.parametrize("stem", ["digits", "lenet", "xor"])

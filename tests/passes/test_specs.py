@@ -13,6 +13,7 @@ from specc.ir.model import Train
 from specc.ir.verify import verify
 from tests.evaluate import Array, run
 from tests.passes.graphs import total
+from tests.small import built
 
 ROOT = Path(__file__).parents[2]
 SPECS = sorted((ROOT / "specs").glob("*.nn"))
@@ -55,7 +56,7 @@ def product(results: dict[str, Array], along: dict[str, Array]) -> float:
 
 @each_spec
 def test_lowering_changes_no_bit(path: Path):
-    for train in language.load(str(path)).trains:
+    for train in built(path).trains:
         graph = verify(passes.step(train))
         feeds = feeds_of(graph)
         before, after = run(graph, feeds), run(verify(pipeline.lower(graph)), feeds)
@@ -65,7 +66,7 @@ def test_lowering_changes_no_bit(path: Path):
 
 @each_spec
 def test_gradients_are_slopes(path: Path):
-    for train in language.load(str(path)).trains:
+    for train in built(path).trains:
         graph = pipeline.lower(passes.gradients(train))
         feeds = feeds_of(graph)
         along = directions(train, feeds)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,11 +13,22 @@ import specc
 from specc.diagnostics import Source
 from specc.language import load, parse
 from specc.language.format import format
+from tests.small import LEARNS
 
 FOLDER = Path(__file__).parents[2] / "specs"
 SPECS = sorted(FOLDER.glob("*.nn"))
 
 every = pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+
+
+def settings(path: Path) -> dict[str, str]:
+    """A small setting for a spec of text."""
+    return LEARNS[path.stem][0] if path.stem in LEARNS else {}
+
+
+def _with_long() -> list[Any]:
+    """Those that take a minute are run whole by `make long`."""
+    return [pytest.param(p, marks=pytest.mark.long) if p.stem in LEARNS else p for p in SPECS]
 
 
 @every
@@ -41,12 +54,12 @@ def test_it_is_as_the_formatter_prints_it(path: Path) -> None:
 
 @every
 def test_the_first_step(path: Path) -> None:
-    result = specc.load(path, {"train.epochs": "1"}).run()
+    result = specc.load(path, {**settings(path), "train.steps": "1"}).run()
     assert result.history
     assert all(key in result.metrics for key in ("test.loss",))
 
 
-@every
+@pytest.mark.parametrize("path", _with_long(), ids=lambda path: path.stem)
 def test_it_meets_its_claims(path: Path) -> None:
     result = specc.load(path).run()
     assert result.verdicts
@@ -60,4 +73,15 @@ def test_its_claims_fail_without_learning(path: Path, tmp_path: Path) -> None:
         shutil.copy(table, tmp_path)
     frozen = tmp_path / path.name
     frozen.write_text(path.read_text().replace("train {", 'train {\n    freeze "*"'))
-    assert not specc.load(frozen, {"train.epochs": "1"}).run().holds
+    assert not specc.load(frozen, {**settings(path), "train.steps": "1"}).run().holds
+
+
+@pytest.mark.parametrize("name", LEARNS)
+def test_it_learns_in_a_small_setting(name: str, tmp_path: Path) -> None:
+    overrides, claim = LEARNS[name]
+    small = tmp_path / f"{name}.nn"
+    text = (FOLDER / f"{name}.nn").read_text()
+    small.write_text(re.sub(r"^expect .*$", f"expect {claim}", text, flags=re.MULTILINE))
+    result = specc.load(small, overrides).run()
+    assert result.verdicts
+    assert result.holds, result.verdicts
