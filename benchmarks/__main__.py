@@ -1,6 +1,6 @@
 """All the benchmarks: `make bench` writes docs/benchmarks.md with them.
 
-python -m benchmarks [start_up] [steps] [--quick] [--write docs/benchmarks.md]
+python -m benchmarks [start_up] [steps] [onnx_files] [--quick] [--write docs/benchmarks.md]
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import start_up
+from benchmarks import onnx_files, start_up
 from benchmarks.page import write
 from benchmarks.steps.launch import QUICK, Effort
 from benchmarks.steps.systems import SYSTEMS
@@ -21,12 +21,13 @@ SECTIONS: dict[str, Callable[[bool], str]] = {
     "steps": lambda quick: steps(
         list(WORKLOADS.values()), list(SYSTEMS), QUICK if quick else Effort()
     ),
+    "onnx_files": lambda quick: onnx_files.section(QUICK if quick else Effort()),
 }
 
 
 def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("sections", nargs="*", metavar="start_up|steps", help="all, if none")
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help="all, if none")
     parser.add_argument("--quick", action="store_true", help="a fast look, less precise")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the page to write")
     options = parser.parse_args(words)

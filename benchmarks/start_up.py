@@ -101,6 +101,20 @@ def measure(rounds: int) -> list[Figure]:
             timed("`specc --version`", None, *specc, "--version"),
             timed("`specc check specs/digits.nn`", 0.12, *specc, "check", digits),
             _first_step(first_step, folder, rounds),
+            *(
+                timed(
+                    f"`specc export benchmarks/specs/{name}.nn --to onnx`",
+                    0.5,
+                    *specc,
+                    "export",
+                    ROOT / "benchmarks" / "specs" / f"{name}.nn",
+                    "--to",
+                    "onnx",
+                    "-o",
+                    "a.onnx",
+                )
+                for name in ("lenet", "transformer")
+            ),
             timed("`specc check` of 5,000 lines", 0.6, *specc, "check", "long.nn"),
         ]
         for file, how in (("repeated.nn", "one `repeat`"), ("written.nn", "written out")):

@@ -15,42 +15,35 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.steps.systems import SYSTEMS, Absent
-from benchmarks.steps.workloads import WORKLOADS, batches, initial_weights, questions
+import numpy as np
+
+from benchmarks.steps.systems import SYSTEMS, Absent, Inference, Training
+from benchmarks.steps.workloads import (
+    WORKLOADS,
+    Workload,
+    batches,
+    initial_weights,
+    questions,
+)
 
 FIRST = 3  # losses that are compared before anything is timed
+COMPARED = 10_000  # results of a prediction
 KEPT = 8  # batches that the steps go through, again and again
 QUIET_S = 0.01  # the threads of the process before take as long to stop waiting for work
 
 
 class Child:
-    """What is timed is `self.once`, a step or a prediction."""
+    """What is timed is `once`, a step or a prediction; `first` gives what must agree before."""
 
-    def __init__(self, workload: str, system: str, what: str, threads: int) -> None:
-        self.workload, self.threads = WORKLOADS[workload], threads
+    def __init__(
+        self, first: Callable[[], list[float]], once: Callable[[], Any], threads: int
+    ) -> None:
+        self.first, self.once = first, once
         # With one thread, on one core, this process's own time is what would pass on a quiet
         # machine; with two, only the wall clock tells.
         self.clock = time.process_time if threads == 1 else time.perf_counter
-        weights = initial_weights(self.workload)
-        kind, _, batch = what.partition(":")
-        if kind == "train":
-            self._train(system, weights)
-        else:
-            self._predict(system, weights, int(batch))
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(threads)
-
-    def _train(self, system: str, weights: dict[str, Any]) -> None:
-        training = SYSTEMS[system].training(self.workload, weights, self.threads)
-        made = batches(self.workload, KEPT)
-        self.first = lambda: [training.step(**batch) for batch in made[:FIRST]]
-        self.once = _round_of(lambda batch: training.step(**batch), made)
-
-    def _predict(self, system: str, weights: dict[str, Any], batch: int) -> None:
-        inference = SYSTEMS[system].inference(self.workload, weights)
-        made = [questions(self.workload, batch, seed) for seed in range(2, 2 + KEPT)]
-        self.first = lambda: [float(x) for x in inference.predict(**made[0]).reshape(-1)]
-        self.once = _round_of(lambda batch: inference.predict(**batch), made)
 
     # ── the parent's words ───────────────────────────────────────────────────────────────────────
     def losses(self) -> list[float]:
@@ -96,6 +89,32 @@ class Child:
         return {"resident": resident, "growth": after - before, "passing": peak - before}
 
 
+def trained(workload: Workload, training: Training, threads: int) -> Child:
+    made = batches(workload, KEPT)
+    return Child(
+        lambda: [training.step(**batch) for batch in made[:FIRST]],
+        _round_of(lambda batch: training.step(**batch), made),
+        threads,
+    )
+
+
+def predicted(workload: Workload, inference: Inference, batch: int, threads: int) -> Child:
+    made = [questions(workload, batch, seed) for seed in range(2, 2 + KEPT)]
+    return Child(
+        lambda: _some_of(inference.predict(**made[0])),
+        _round_of(lambda batch: inference.predict(**batch), made),
+        threads,
+    )
+
+
+def _some_of(results: np.ndarray) -> list[float]:
+    """All of them or, of millions, as many as are soon compared: always the same, anywhere."""
+    taken = np.arange(results.size)
+    if results.size > COMPARED:
+        taken = np.random.default_rng(0).choice(results.size, COMPARED)
+    return [float(each) for each in results.reshape(-1)[taken]]
+
+
 def _round_of(function: Callable[[Any], Any], arguments: list[Any]) -> Callable[[], Any]:
     """Calls the function on the next argument each time, from the first again after the last."""
     turn = 0
@@ -119,11 +138,12 @@ def _peak_resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def main(workload: str, system: str, what: str, threads: str) -> None:
+def answer(make: Callable[[], Child]) -> None:
+    """Answers the parent's words until there are no more, or says why there is no child."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
     try:
-        child = Child(workload, system, what, int(threads))
+        child = make()
     except Absent as error:
         print(json.dumps({"absent": str(error)}), file=answers, flush=True)
         return
@@ -134,5 +154,14 @@ def main(workload: str, system: str, what: str, threads: str) -> None:
         print(json.dumps(answer(*arguments)), file=answers, flush=True)
 
 
+def made(name: str, system: str, what: str, count: str) -> Child:
+    workload, threads = WORKLOADS[name], int(count)
+    weights = initial_weights(workload)
+    kind, _, batch = what.partition(":")
+    if kind == "train":
+        return trained(workload, SYSTEMS[system].training(workload, weights, threads), threads)
+    return predicted(workload, SYSTEMS[system].inference(workload, weights), int(batch), threads)
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    answer(lambda: made(*sys.argv[1:]))

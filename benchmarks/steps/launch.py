@@ -20,6 +20,7 @@ from benchmarks.steps.workloads import Workload
 
 ROOT = Path(__file__).parent.parent.parent
 TOLERANCE = 1e-4
+CHILD = "benchmarks.steps.child"
 LIMITS = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB")
 
 
@@ -73,13 +74,13 @@ class Measured:
 
 
 class Process:
-    """A child that answers."""
+    """A child that answers: a module, and the words that follow its name."""
 
-    def __init__(self, workload: str, system: str, what: str, threads: int) -> None:
+    def __init__(self, system: str, threads: int, *words: str) -> None:
         limits = {f"{library}_NUM_THREADS": str(threads) for library in LIMITS}
         self.system = system
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.steps.child", workload, system, what, str(threads)],
+            [sys.executable, "-m", *words],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
             env={**os.environ, **limits}, preexec_fn=_pinned(threads),
         )  # fmt: skip
@@ -125,7 +126,7 @@ def processes(
     with ExitStack() as stack:
         for system in systems:
             try:
-                process = Process(workload.name, system, what, threads)
+                process = Process(system, threads, CHILD, workload.name, system, what, str(threads))
             except Absent as reason:
                 absent[system] = str(reason)
             else:
@@ -142,20 +143,24 @@ def measure(
     launches: list[Launch] = []
     absent: dict[str, str] = {}
     for _ in range(effort.launches):
-        launch = Launch()
         with processes(workload, systems, what, threads) as (running, missing):
             absent |= missing
-            agree({each.system: each.ask("losses") for each in running})
-            for each in running:
-                each.ask("block", effort.block_s)
-            for turn in range(effort.rounds):
-                for each in running if turn % 2 else reversed(running):
-                    blocks = launch.blocks.setdefault(each.system, [])
-                    blocks.append(each.ask("block", effort.block_s))
-            launch.blocks = {each.system: launch.blocks[each.system] for each in running}
+            launch = race(running, effort)
             launch.memory = {each.system: each.ask("memory") for each in running}
         launches.append(launch)
     return Measured(launches, absent)
+
+
+def race(running: Sequence[Process], effort: Effort) -> Launch:
+    """One launch: first results that agree, then blocks in turns."""
+    agree({each.system: each.ask("losses") for each in running})
+    launch = Launch({each.system: [] for each in running})
+    for each in running:
+        each.ask("block", effort.block_s)
+    for turn in range(effort.rounds):
+        for each in running if turn % 2 else reversed(running):
+            launch.blocks[each.system].append(each.ask("block", effort.block_s))
+    return launch
 
 
 def agree(first: Mapping[str, Sequence[float]]) -> None:

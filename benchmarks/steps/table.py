@@ -74,7 +74,7 @@ def _steps(columns: Sequence[Column]) -> list[str]:
 def _table(columns: Sequence[Column]) -> list[str]:
     titles = [cell for title, _ in columns for cell in (title, "ratios")]
     return _lines(
-        columns, titles, lambda each, name: [_time(each.seconds(name)), _ratios(each, name)]
+        columns, titles, lambda each, name: [time_text(each.seconds(name)), _ratios(each, name)]
     )
 
 
@@ -104,7 +104,7 @@ def _ratios(measured: Measured, system: str) -> str:
     )
 
 
-def _time(seconds: float) -> str:
+def time_text(seconds: float) -> str:
     return f"{seconds * 1e3:.2f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f} µs"
 
 
