@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from tests.random_models.forms import ALONG, BINARY, CELLS, FUNCTIONS, LAYERS, REDUCE, UNARY
+
 Extent = int | str  # a size, or a dynamic axis by its name
 Shape = tuple[Extent, ...]
 BATCH = "batch"
@@ -26,62 +28,6 @@ class Value:
         return len(self.shape)
 
 
-UNARY = (
-    "tanh({x})", "sigmoid({x})", "sin({x})", "cos({x})", "relu({x})", "gelu({x})", "silu({x})",
-    "softplus({x})", "elu({x})", "selu({x})", "celu({x}, alpha = 0.7)", "leaky_relu({x}, 0.2)",
-    "gelu_tanh({x})", "mish({x})", "softsign({x})", "hardtanh({x})", "hardswish({x})",
-    "hardsigmoid({x})", "log_sigmoid({x})", "relu6({x} * 4)", "abs({x})", "-{x}", "erf({x})",
-    "exp(-abs({x}))", "expm1(tanh({x}))", "log1p({x}^2)", "log(1 + {x}^2)", "sqrt(1 + {x}^2)",
-    "{x}^2 / (1 + {x}^2)", "1 / (2 + sin({x}))", "(1 + {x}^2)^0.3", "detach({x}) + {x}",
-    "floor({x} * 3) / 3 + {x}", "round({x} * 3) / 3", "sign({x}) * {x}", "{x} % 1.5",
-    "{x} // 0.7 + {x}", "0.5 * {x} - 0.25", "2 - {x}", "1.5 ^ tanh({x})", "maximum({x}, 0.1)",
-    "minimum({x}, 0.1)", "where({x} > 0.3, {x}, 0.1 * {x})", "{x} / 3", "dropout({x}, 0.3)",
-    "float({x} > 0) + {x}", "float(int({x} * 5)) / 5", "where(is_finite({x}), {x}, 0)",
-)  # fmt: skip
-BINARY = (
-    "{x} + {y}", "{x} - {y}", "{x} * tanh({y})", "{x} / (1 + {y}^2)", "maximum({x}, {y})",
-    "minimum({x}, {y})", "where({x} > {y}, {x}, {y} * 0.5)", "(1 + {x}^2)^tanh({y})",
-    "where({x} <= {y} and not ({y} == 0), {x}, {y})", "{x} % (1 + abs({y}))",
-    "where({x} >= 0 or {y} < 0, sin({x}), cos({y}))",
-)  # fmt: skip
-REDUCE = (
-    "sum({x}, axis = {a}) / {n}", "mean({x}, axis = {a})", "max({x}, axis = {a})",
-    "min({x}, axis = {a})", "var({x}, axis = {a})", "sqrt(0.1 + var({x}, axis = {a}))",
-    "logsumexp({x}, axis = {a})",
-)  # fmt: skip
-ALONG = (
-    "softmax({x}, axis = {a})", "log_softmax({x}, axis = {a})",
-    "tanh(cumulative_sum({x}, axis = {a}))", "{x} - mean({x}, axis = {a}, keepdims = true)",
-    "{x} / (1 + max(abs({x}), axis = {a}, keepdims = true))",
-)  # fmt: skip
-FUNCTIONS = (
-    "function {f}(x, k: float = 0.7) = tanh(k * x) + sin(x) / (1 + k)",
-    "activation {f}(x, k: float = 0.3) = where(x > k, x, k * (x - k) + k)",
-    "activation {f}(x, k: float = 1.2) {{\n    y = sigmoid(k * x)\n    return x * y + (1 - y)\n}}",
-    "activation {f}(x, k: float = 2) {{\n    return log1p(exp(-k * abs(x)))\n"
-    "    gradient x = -g * k * sign(x) / (1 + exp(k * abs(x)))\n}}",
-    "function {f}(x, k: float = 0.5) {{\n    if training {{\n        y = x * k\n    }} else {{\n"
-    "        y = x / 2\n    }}\n    return y + tanh(x)\n}}",
-)  # fmt: skip
-LAYERS = (
-    "layer {f}(gain: float = 0.5) {{\n    input x: float[..., features]\n"
-    "    param scale: float[features] = normal(1, 0.1)\n"
-    "    param shift: float[features]? = uniform(-0.1, 0.1)\n"
-    "    y = x * scale * gain\n    return y if shift == none else y + shift\n}}",
-    "layer {f}(gain: float = 0.5) {{\n    input x: float[..., features]\n"
-    "    hidden = x -> Linear(features + 1) as up -> tanh\n"
-    "    return x + gain * (hidden -> Linear(features) as down)\n}}",
-    "layer {f}(gain: float = 0.5) {{\n    input x: float[batch, ..., features]\n"
-    "    state seen: float[features] = 0.1\n"
-    "    average = mean(x, axis = [batch, ...])\n"
-    "    if training {{\n        seen' = 0.9 * seen + 0.1 * average\n    }}\n"
-    "    return x - gain * seen\n}}",
-    "layer {f}(gain: float = 0.5) {{\n    input x: float[..., features]\n"
-    "    param weight: float[features, features] = normal(0, 0.3)\n"
-    "    return tanh(x @ weight) * gain + x\n}}",
-)  # fmt: skip
-
-
 @dataclass(slots=True)
 class Maker:
     random: Random
@@ -90,6 +36,7 @@ class Maker:
     lines: list[str] = field(default_factory=list)
     functions: list[str] = field(default_factory=list)
     layers: list[str] = field(default_factory=list)
+    cells: dict[str, int] = field(default_factory=dict)  # name → how many states it has
     shared: dict[str, tuple[Extent, int]] = field(default_factory=dict)  # name → in, out
     count: int = 0
 
@@ -102,6 +49,10 @@ class Maker:
         for number in range(random.randint(0, 2)):
             self.layers.append(f"Own{number}")
             self.head.append(random.choice(LAYERS).format(f=f"Own{number}"))
+        for number in range(random.randint(0, 2)):
+            text = random.choice(CELLS).format(f=f"OwnCell{number}")
+            self.cells[f"OwnCell{number}"] = text.count("state ")
+            self.head.append(text)
         self.inputs()
         for _ in range(random.randint(3, 12)):
             self.statement()
@@ -115,8 +66,10 @@ class Maker:
         self.declare("a", "float", (BATCH, wide))
         if random.random() < 0.5:
             self.declare("b", "float", (BATCH, random.choice((wide, random.randint(2, 5)))))
-        if random.random() < 0.5:
+        if random.random() < 0.6:
             self.declare("s", "float", (BATCH, "time", random.choice((2, 4, 6))))
+            if random.random() < 0.5:
+                self.declare("n", "int", (BATCH,))
         if random.random() < 0.3:
             self.declare("m", "float", (BATCH, random.randint(1, 4), 6, random.choice((5, 6))))
         if random.random() < 0.3:
@@ -164,6 +117,7 @@ class Maker:
             self.unary, self.unary, self.binary, self.binary, self.reduce, self.along, self.layer,
             self.layer, self.shared_layer, self.own, self.movement, self.movement, self.index,
             self.image, self.repeated, self.product, self.branch, self.cell, self.joined,
+            self.scan, self.scan, self.recurrent, self.attended,
         )  # fmt: skip
         for _ in range(12):
             if self.random.choice(kinds)():
@@ -459,6 +413,92 @@ class Maker:
         self.lines.append(text)
         self.pool.append(Value(y, "float", h.shape))
         return True
+
+    def sequence(self) -> Value | None:
+        """Steps along axis 1: of a dynamic time, or of a known one."""
+        return self.pick(
+            lambda x: x.rank == 3 and x.shape[0] == BATCH and isinstance(x.shape[2], int)
+        )
+
+    def length(self, x: Value) -> str:
+        """A row's number of steps, where there is an input for it."""
+        named = any(each.name == "n" for each in self.pool)
+        if not named or self.random.random() < 0.4:
+            return ""
+        return f", length = minimum(1 + n, size({x.name}, axis = 1))"
+
+    def scan(self) -> bool:
+        x = self.sequence()
+        if x is None:
+            return False
+        self.count += 1
+        y, last, random = f"v{self.count}", f"u{self.count}", self.random
+        n, features = random.randint(1, 5), x.shape[1]
+        kinds = {**self.cells, "GRUCell": 1, "RNNCell": 1, "LSTMCell": 2}
+        kind = random.choice(list(kinds))
+        h = self.pick(lambda h: h.shape == (BATCH, n))
+        options = f", h = tanh({h.name})" if h is not None and random.random() < 0.5 else ""
+        options += ", reverse = true" if random.random() < 0.4 else ""
+        shape: Shape = (BATCH, x.shape[1], n)
+        if isinstance(features, int) and random.random() < 0.3:
+            options, shape = f"{options}, axis = 2", (BATCH, n, x.shape[2])
+        else:
+            options += self.length(x)
+        self.lines.append(f"{y}, {last} = scan({kind}({n}), {x.name}{options})")
+        state = f"{last}.h" if kinds[kind] > 1 else last
+        self.pool.append(Value(y, "float", shape))
+        return random.random() < 0.5 or self.bind(f"{state} + 0.1", (BATCH, n))
+
+    def recurrent(self) -> bool:
+        """The library's own: deep, in both directions, with a length a row."""
+        x = self.sequence()
+        if x is None:
+            return False
+        self.count += 1
+        y, random = f"v{self.count}", self.random
+        kind, n = random.choice(("LSTM", "GRU", "RNN", "TextbookGRU")), random.randint(1, 4)
+        both = random.random() < 0.4
+        states = ", _" if kind == "LSTM" else ""
+        options = f"layers = {random.randint(1, 2)}, bidirectional = {str(both).lower()}"
+        built = f"{kind}({n}, {options})"
+        self.lines.append(f"{y}, _{states} = {built}({x.name}{self.length(x)})")
+        self.pool.append(Value(y, "float", (BATCH, x.shape[1], n * (2 if both else 1))))
+        return True
+
+    def attended(self) -> bool:
+        x = self.sequence()
+        if x is None:
+            return False
+        random, d, name = self.random, x.shape[2], x.name
+        assert isinstance(d, int)
+        steps = f"size({name}, axis = 1)"
+        named = any(each.name == "n" for each in self.pool)
+        masks = ["", f", mask = causal_mask({steps})"]
+        if named:
+            lengths = f"minimum(1 + n, {steps})"
+            masks += [
+                f", mask = padding_mask({lengths}, {steps})[:, none]",
+                f", mask = causal_padding_mask({lengths}, {steps})",
+            ]
+        mask = random.choice(masks)
+        heads = random.choice([each for each in (1, 2, 3) if d % each == 0])
+        self.count += 1
+        kinds = [
+            f"attention(tanh({name}), {name}, sin({name}){mask})",
+            f"MultiheadAttention({d}, {heads})({name}{mask})",
+            f"{name} + sinusoidal_positions({steps}, {d})",
+        ]
+        if "padding" not in mask and d > 1:
+            kinds.append(
+                f"TransformerEncoderLayer({d}, {heads}, 5, p = {random.choice(('0', '0.2'))}, "
+                f"pre = {random.choice(('true', 'false'))})({name}{mask})"
+            )
+        if random.random() < 0.2:
+            text = f"AdditiveAttention(3)({name}, {name}, {name}{mask})"
+            self.lines.append(f"v{self.count}, _ = {text}")
+            self.pool.append(Value(f"v{self.count}", "float", x.shape))
+            return True
+        return self.bind(random.choice(kinds), x.shape)
 
 
 def spreads_to(shape: Shape, whole: Shape) -> bool:

@@ -49,7 +49,10 @@ def test_random_models_are_varied() -> None:
     for part in (
         "function ", "activation ", "layer ", "repeat ", "shared0(", "if training",
         "state ", "Conv2d", "BatchNorm", "attention", "int[batch]", "bool[batch", "time",
-        "take_along_axis", "GRUCell", "gradient x", "cross_entropy", "windows", "split",
+        "take_along_axis", "GRUCell", "cell ", "scan(", "reverse = true", "length =", "LSTM(",
+        "bidirectional = true", "causal_mask", "padding_mask", "MultiheadAttention",
+        "TransformerEncoderLayer",
+        "axis = 2)", "gradient x", "cross_entropy", "windows", "split",
     ):  # fmt: skip
         assert sum(part in text for text in texts) >= 5, part
 
@@ -61,6 +64,7 @@ def test_random_models_can_be_printed() -> None:
 
 
 def test_the_shrinker_keeps_what_fails() -> None:
-    small = shrunk(spec_of(3), lambda text: "softmax(a" in text and "output" in text)
+    found = next(spec_of(seed) for seed in range(200) if "softmax(a" in spec_of(seed))
+    small = shrunk(found, lambda text: "softmax(a" in text and "output" in text)
     lines = [line for line in small.splitlines() if line.startswith("    ")]
     assert len(lines) <= 2

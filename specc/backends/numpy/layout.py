@@ -86,7 +86,9 @@ def _name(node: Node) -> str:
 
 def _is_flat(node: Node) -> bool:
     """Are features made images [b, ...]? As rows of the batch they are read in long runs."""
-    x = node.inputs[0] if node.op.name == "reshape" else node
+    if node.op.name != "reshape":  # a scan has several results, and so no rank
+        return False
+    (x,) = node.inputs
     return x.rank == 2 < node.rank and x.shape[0] == node.shape[0]
 
 

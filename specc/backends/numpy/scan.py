@@ -42,7 +42,7 @@ def scan(s: Site) -> list[str]:
         *[_at(made[at], body.results[at]) for at in direct],
     ]
     steps = f"range({s.extent(node.inputs[states].shape[0])})"
-    result = f"{', '.join(names)}{',' if len(names) == 1 else ''} = " if names else ""
+    result = f"{', '.join(names)} = " if names else ""
     return [
         *[f"np.copyto({made[at]}, {given[at]})" for at in range(states)],
         f"for t in {f'reversed({steps})' if node.attributes['reverse'] else steps}:",
