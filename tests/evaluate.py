@@ -28,7 +28,9 @@ def random_bits(key: Array, draw: Array, bits: int, shape: Sequence[int], purpos
     per_block = 128 // bits
     elements: list[int] = []
     for index in range(math.prod(shape)):
-        words = philox((index // per_block, 0, int(draw), purpose), (int(key[0]), int(key[1])))
+        step, number = divmod(int(draw), 2**32)
+        counter = (index // per_block, step, number, purpose)
+        words = philox(counter, (int(key[0]), int(key[1])))
         place = index % per_block
         if bits == 32:
             elements.append(words[place])

@@ -68,7 +68,9 @@ CELLS = (
     "    y = x @ rearrange(w, \"a b -> b a\")\n    h' = where(y > h, y, 0.7 * h)\n"
     "    return log1p(h'^2)\n}}",
     "cell {f}(n: int) {{\n    input x: float[batch, features]\n    state h: float[batch, n] = 0\n"
-    "    z = Linear(n)(x)\n"
+    "    z = dropout(Linear(n)(x), 0.2)\n"
     "    h' = softmax(z + 0.5 * h) if training else softmax(z) * 0.9 + 0.1 * h\n"
     "    return h' - mean(h', axis = -1, keepdims = true)\n}}",
+    "cell {f}(n: int) {{\n    input x: float[batch, features]\n    state h: float[batch, n] = 0\n"
+    "    y = GRUCell(n)(x + 0.1)\n    h' = 0.5 * h + y\n    return tanh(h')\n}}",
 )  # fmt: skip

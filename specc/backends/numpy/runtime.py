@@ -374,8 +374,8 @@ def random_bits(
         count = min(width, blocks - start)
         words = work[:4, :count].view(np.uint64)
         words[0] = np.arange(start, start + count)
-        words[1] = 0  # the iteration of a scan
-        words[2] = int(draw)
+        words[1] = int(draw) >> 32  # the step of a scan
+        words[2] = int(draw) & 0xFFFFFFFF
         words[3] = purpose
         philox(words, work[4:6, :count].view(np.uint64), (seed, step))
         drawn = work[6:].reshape(-1)[: 2 * count].view("<u4").reshape(count, 4)

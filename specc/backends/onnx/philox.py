@@ -30,15 +30,17 @@ def random_bits(b: Builder, node: Node) -> str:
     total = product(node.shape)
     counter = _counter(b, (total + (each - 1)) // each)  # [1, blocks]
     zeros = b("Mul", counter, _word(b, 0))
-    x = b("Concat", counter, b("Add", zeros, draw), axis=0)  # [2, blocks]
-    # Word 1 is the iteration of a scan.
-    y = b("Concat", b("Add", zeros, _word(b, node.attributes["purpose"])), zeros, axis=0)
+    number = b("BitwiseAnd", draw, _word(b, 0xFFFFFFFF))
+    step = b("BitShift", draw, _word(b, 32), direction="RIGHT")  # of a scan
+    x = b("Concat", counter, b("Add", zeros, number), axis=0)  # [2, blocks]
+    purpose = b("Add", zeros, _word(b, node.attributes["purpose"]))
+    y = b("Concat", purpose, b("Add", zeros, step), axis=0)
     swap = b.ints(1, 0)
     keys = b("Unsqueeze", b("Gather", key, swap, axis=0), b.ints(1))  # [2, 1]
-    for number in range(ROUNDS):
+    for turn in range(ROUNDS):
         products = b("Mul", x, b.constant(MULTIPLIERS))
         high = b("BitShift", products, _word(b, 32), direction="RIGHT")
-        steps = b.constant(KEY_STEPS * np.uint64(number))
+        steps = b.constant(KEY_STEPS * np.uint64(turn))
         now = b("BitwiseAnd", b("Add", keys, steps), _word(b, 0xFFFFFFFF))
         x = b("Gather", b("BitwiseXor", b("BitwiseXor", high, y), now), swap, axis=0)
         y = b("BitwiseAnd", products, _word(b, 0xFFFFFFFF))

@@ -181,8 +181,8 @@ def keyed_bits(
     each = 128 // bits
     low = 0xFFFFFFFF
     a = torch.arange(-(-count // each), device=key.device)
-    b, d = torch.zeros_like(a), torch.full_like(a, purpose)
-    c = torch.zeros_like(a) + number
+    b, d = torch.zeros_like(a) + (number >> 32), torch.full_like(a, purpose)  # b: a scan's step
+    c = torch.zeros_like(a) + (number & low)
     first, second = key[0], key[1]
     for _ in range(10):
         left, right = a * 0xD2511F53, c * 0xCD9E8D57

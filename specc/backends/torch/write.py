@@ -81,7 +81,7 @@ class Source:
         lengths = {each: local.new(each) for each in extra}
         writer = BodyWriter(self, pair, env, lengths, local, "training")
         lines, results = writer.lines()
-        by_mode = pair.differs and writer.asked_mode
+        by_mode = writer.asked_mode
         last = [*(["training"] if by_mode else []), *(["device"] if writer.asked_device else [])]
         taken = [*texts, *lengths.values(), *last]
         doc = comment_of(pair.training)
@@ -96,7 +96,7 @@ class Source:
             tuple(results),
         )
         gradients = pair.training.gradients
-        plain = not (pair.differs or any(host) or extra or made.placed)
+        plain = not (pair.differs or by_mode or any(host) or extra or made.placed)
         if self.trainable and gradients and plain:
             return self._differentiable(made, pair.training)
         return made
@@ -476,6 +476,7 @@ class Block:
         self.node = node
         try:
             mode = self.writer.training if pair.differs else "True"
+            self.writer.asked_mode |= pair.differs
             return row(composites.Call(self, pair.training, texts, mode))
         except composites.Unsaid:
             return None
@@ -513,7 +514,7 @@ class Block:
         whole_pair = self.body.pair_of(node)
         pair = Pair(*[self.source.with_outputs(graph, kept) for graph in whole_pair.graphs])
         given = self.body.arguments(node, whole_pair)
-        values = {key: self.value_of[each] for key, each in given.items()}
+        values = {key: self.value_of[each] for key, each in given.items() if key[0] != "key"}
         keys = [key_of(each) for each in pair.inputs if key_of(each)[0] != "key"]
         stepped = {key_of(each) for each in pair.training.inputs[:end]}
         host = tuple(

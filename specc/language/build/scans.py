@@ -29,6 +29,7 @@ from specc.language.build.frame import Frame
 from specc.language.build.layers import build_layer, declarations, input_values, layer_body
 from specc.language.build.tensors import lift, op, own_name
 from specc.language.build.values import (
+    Body,
     Instance,
     Item,
     Poisoned,
@@ -172,8 +173,8 @@ def _emit(
     )
     if body.failed:
         raise Poisoned
-    if body.draws or body.states:
-        raise fault("M013", "draws and inner states in a scanned cell aren't there yet", at)
+    if body.draws and frame.kind == "cell":
+        raise fault("M013", "a scan within a cell whose own steps draw isn't there yet", at)
     starts: list[Tensor] = []
     for name in states:
         own = owned[name]
@@ -204,21 +205,38 @@ def _emit(
     # the body's inputs, put in the primitive's order: states, slices, givens and parameters
     graph = body.graph
     by_name = {node.attributes["name"]: node for node in graph.inputs[: len(present) + len(states)]}
-    own_inputs = graph.inputs[len(present) + len(states) :]
+    rest = list(graph.inputs[len(present) + len(states) :])
     overrides = [each.tensor for each in cell.overrides.values() if each.tensor is not None]
-    inputs = [by_name[name] for name in (*states, *sequences, *constants)] + list(own_inputs)
-    results = list(graph.outputs)
+    inner, drawn, shared = _sorted(rest, len(overrides) + len(parameters), body)
+    inputs = [*(by_name[name] for name in states), *inner]
+    inputs += [*(by_name[name] for name in sequences), *drawn]
+    inputs += [*(by_name[name] for name in constants), *shared]
+    results = list(graph.outputs[: len(graph.outputs) - len(body.changed) - body.losses])
     outs, nexts = results[: len(results) - len(states)], results[len(results) - len(states) :]
     ordered = [
         Output(f"{name}'", "state", each.node) for name, each in zip(states, nexts, strict=True)
     ]
+    changed = {each.name: each.node for each in graph.outputs[len(results) :]}
+    for each, node in zip(body.states, inner, strict=True):
+        ordered.append(Output(f"{each.path}'", "state", changed.get(f"{each.path}'", node)))
+        assert each.init is not None
+        (start,) = (emit("call", body=each.init),)
+        starts.append(Tensor(start, each.labels))
     graph = replace(graph, inputs=tuple(inputs), outputs=(*ordered, *outs))
     steps = [_in_front(at, values[name].node, axis) for name in sequences]
+    number = frame.count(f"{cell.path}#")
+    for each in body.draws:
+        draw = frame.draw(f"{cell.path}#{number}/{each}")
+        steps.append(_numbered(draw, steps[0].shape[0], at))
     if length is not None:
-        graph = _until(graph, len(states), len(sequences), length.node.shape[0], at)
+        graph = _until(graph, len(starts), len(steps), length.node.shape[0], at)
         steps.append(_lives(steps[0].shape[0], length.node, at))
     nodes = [*(each.node for each in starts), *steps, *(values[name].node for name in constants)]
     nodes += [each.node for each in overrides] + [each.node for each in parameters]
+    if body.needs_key:
+        nodes.append(frame.the_key())
+    if body.needs_step:
+        nodes.append(frame.the_step().node)
     for each in outs:
         if each.node.rank < axis:
             raise fault(
@@ -230,14 +248,28 @@ def _emit(
             )
     with origin(Origin(at, cell.item.name, cell.path)):
         parts = step_through(
-            graph, nodes, states=len(states), scanned=len(steps), reverse=reverse, kept=True
+            graph, nodes, states=len(starts), scanned=len(steps), reverse=reverse, kept=True
         )
     last = [named(node) for node in parts[: len(states)]]
     stacked = [
-        named(_back(at, node, axis)) for node in parts[len(states) : len(states) + len(outs)]
+        named(_back(at, node, axis)) for node in parts[len(starts) : len(starts) + len(outs)]
     ]
     final: Value = last[0] if len(last) == 1 else Record(dict(zip(states, last, strict=True)))
     return Several((*stacked, final))
+
+
+def _sorted(rest: list[Node], own: int, body: Body) -> tuple[list[Node], list[Node], list[Node]]:
+    """A body's further inputs: inner states, draws, and what is the same at every step."""
+    first, second = own + len(body.states), own + len(body.states) + len(body.draws)
+    return rest[own:first], rest[first:second], rest[:own] + rest[second:]
+
+
+def _numbered(draw: Node, steps: Extent, at: Span) -> Node:
+    """int[time]: a draw's number with the step above its 32 bits, so that each step draws anew."""
+    places = op(at, "iota", length=steps)
+    high = op(at, "broadcast", constant(2**32, "int"), shape=(steps,))
+    return op(at, "add", op(at, "multiply", places, high),
+              op(at, "broadcast", draw, shape=(steps,)))  # fmt: skip
 
 
 def named(node: Node) -> Tensor:
