@@ -134,6 +134,25 @@ def class_rows(
     return loss(scores.flatten(0, -2), label.flatten(), **options).reshape(label.shape)
 
 
+def steps(
+    function: Callable[..., Any],
+    x: Tensor,
+    states: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    reverse: bool = False,
+) -> tuple[Tensor, ...]:
+    """torch.lstm, torch.gru or torch.rnn_ along the first axis: outputs, then the last states."""
+    if not len(x):
+        return x.new_zeros((0, *states[0].shape)), *states
+    dtype = weights[0].dtype  # under autocast x may have another
+    x = (x.flip(0) if reverse else x).to(dtype)
+    first = [each[None].to(dtype) for each in states]
+    given = first if len(first) > 1 else first[0]
+    biased = len(weights) == 4
+    y, *last = function(x, given, weights, biased, 1, 0.0, True, False, False)
+    return y.flip(0) if reverse else y, *[each[0] for each in last]
+
+
 # ── random numbers ───────────────────────────────────────────────────────────────────────────────
 def random_bits(
     number: int, bits: int, shape: Sequence[int], purpose: int, device: Any = None

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from specc.backends.cells import Cell, cell_of
 from specc.backends.names import Names, expression
 from specc.backends.torch import composites, primitives
 from specc.backends.torch.modes import Merged, Pair, key_of, merged
@@ -512,6 +513,10 @@ class Block:
         read = {n.attributes["index"] for n in self.order if n.inputs[:1] == (node,)}
         kept = [at for at in range(len(node.type.items)) if at < states or at in read]
         whole_pair = self.body.pair_of(node)
+        cell = None if whole_pair.differs else cell_of(node, read)
+        if cell is not None:
+            self.cell(node, cell)
+            return
         pair = Pair(*[self.source.with_outputs(graph, kept) for graph in whole_pair.graphs])
         given = self.body.arguments(node, whole_pair)
         values = {key: self.value_of[each] for key, each in given.items() if key[0] != "key"}
@@ -570,6 +575,22 @@ class Block:
             results[at] = Value(each, type.shape)
         self.results_of[node] = [
             results.get(at, Value("None")) for at in range(len(node.type.items))
+        ]
+
+    def cell(self, node: Node, cell: Cell) -> None:
+        """The scan of a cell that torch has whole."""
+        self.comment(node)
+        names = [self.names.new(each) for each in ("y", "h", "c")[: 1 + len(cell.states)]]
+        for name, state in zip(names[1:], cell.states, strict=True):
+            self.lines.append(f"{name} = {self.whole(state, self.value_of[state])}")
+        x, *weights = [self.whole(each, self.value_of[each]) for each in (cell.x, *cell.weights)]
+        given = f"{x}, {listed(names[1:])}, {listed(weights)}"
+        reverse = ", reverse=True" if cell.reverse else ""
+        call = f"{self.use('steps')}(torch.{cell.kind}, {given}{reverse})"
+        self.lines.append(f"{', '.join(names)} = {call}")
+        made = [*names[1:], names[0]]
+        self.results_of[node] = [
+            Value(name, type.shape) for name, type in zip(made, node.type.items, strict=False)
         ]
 
     def finish(self, node: Node, text: str, results: Sequence[Value]) -> None:
