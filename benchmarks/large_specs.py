@@ -54,12 +54,12 @@ def concatenated(lines: int) -> str:
 
 
 def _renamed(text: str, copy: int) -> str:
-    text = text.partition("\n")[2]  # the file's own doc
+    text = re.sub(r'\A""".*?"""\n', "", text, flags=re.DOTALL)  # the file's own doc
     for name in set(DEFINED.findall(text)):
         text = re.sub(rf"(?<![.\w]){name}(?=\W)(?!\s*=[^=])", f"{name}_{copy}", text)
     model = re.search(r"^model (\w+)", text, re.MULTILINE)
     assert model, "each spec has a model"
-    train = f"train t{copy} {{\n    model     {model[1]}"
-    text = re.sub(r"^train \{", train, text, flags=re.MULTILINE)
+    told = "" if re.search(r"^    model  ", text, re.MULTILINE) else f"\n    model     {model[1]}"
+    text = re.sub(r"^train \{", f"train t{copy} {{{told}", text, flags=re.MULTILINE)
     text = re.sub(r"^expect parameters.*\n", "", text, flags=re.MULTILINE)
     return re.sub(r"^expect test\.", f"expect t{copy}.test.", text, flags=re.MULTILINE)
