@@ -372,6 +372,72 @@ def test_onnx_refuses_an_index_that_it_cant_check_and_the_others_check_it() -> N
             RUNS[name](graph, feeds)
 
 
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "bare"])
+@pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "backwards"])
+@pytest.mark.parametrize("cell", ["GRUCell", "LSTMCell"])
+def test_a_standard_layer_is_one_operator_in_inference(
+    cell: str, reverse: bool, bias: bool
+) -> None:
+    spec = f"""
+model M {{
+    input xs: float[batch, time, 4]
+    input h0: float[batch, 3]
+    ys, last = xs -> scan({cell}(3, tag = "_l0", bias_ih = {str(bias).lower()},
+        bias_hh = {str(bias).lower()}), h = h0, reverse = {str(reverse).lower()}) as ""
+    h = {"last.h" if cell == "LSTMCell" else "last"}
+    output ys, h
+}}
+"""
+    graph = language.loads(spec).models["M"].inference
+    model = on_onnx.model_of(on_onnx.lower(graph), on_onnx.Form())
+    kinds = [node.op_type for node in model.graph.node]
+    assert cell.removesuffix("Cell") in kinds
+    assert "Scan" not in kinds
+    program = on_onnx.compile(graph)
+    empty = random_feeds(graph, batch=0, time=5)
+    with pytest.raises(SpecError, match="empty batch"):
+        program({name: array.astype(np.float32) for name, array in empty.items()})
+    for batch, time in ((1, 5), (3, 1)):
+        feeds = {
+            name: array.astype(np.float32)
+            for name, array in random_feeds(graph, batch=batch, time=time).items()
+        }
+        wanted = evaluate.run(graph, {name: each.astype(np.float64) for name, each in feeds.items()})
+        evaluated = ReferenceEvaluator(model).run(["ys", "h"], feeds)
+        for found in (program(feeds), dict(zip(("ys", "h"), evaluated, strict=True))):
+            for name in ("ys", "h"):
+                close(np.asarray(found[name]), wanted[name], 1e-6, name)
+
+
+@pytest.mark.parametrize(
+    ("scan", "precision"),
+    [
+        ("LSTMCell(3), length = n", "float32"),
+        ("LSTMCell(3)", "float64"),
+        ("RNNCell(3)", "float32"),
+        ("TextbookGRUCell(3)", "float32"),
+    ],
+)
+def test_a_scan_that_no_operator_means_stays_one(scan: str, precision: str) -> None:
+    spec = f"""
+model M {{
+    input xs: float[batch, time, 4]
+    input n: int[batch]
+    ys, last = xs -> scan({scan})
+    output ys
+}}
+"""
+    graph = language.loads(spec).models["M"].inference
+    model = on_onnx.model_of(on_onnx.lower(graph, precision), on_onnx.Form(precision))
+    assert [n.op_type for n in model.graph.node if n.op_type in ("Scan", "LSTM")] == ["Scan"]
+
+
+def test_a_step_s_scan_that_gives_its_gradient_the_states_stays_one() -> None:
+    graph = training(cell_model("LSTMCell"))
+    model = on_onnx.model_of(on_onnx.lower(graph), on_onnx.Form())
+    assert [n.op_type for n in model.graph.node if n.op_type in ("Scan", "LSTM")] == ["Scan"] * 2
+
+
 def test_a_model_scans_forwards_by_the_standard_s_own_text() -> None:
     graph = training(cell_model("GRUCell", ", length = n"))
     model = on_onnx.model_of(on_onnx.lower(graph, "float64"), on_onnx.Form("float64"))

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 
 from specc import passes
 from specc.backends.entrance import array_dtype
+from specc.backends.onnx import recurrent
 from specc.backends.onnx.builder import END, Builder, Lowering, Row
 from specc.backends.onnx.composites import can_run, lowering_of
 from specc.backends.onnx.lowerings import TYPES, lowerings
@@ -49,17 +50,24 @@ def lower(graph: Graph, precision: str = "float32", opset: int = OPSET) -> Graph
     """The graph whose calls are those that ONNX has an operator for; a lowered one is itself."""
     training = any(_is_derivative(body) for body in bodies(graph))
     keeps = can_run(precision, opset, training)
-    return _stepping(passes.simplify(passes.expand(passes.simplify(graph), keeps)))
+    return _stepping(passes.simplify(passes.expand(passes.simplify(graph), keeps)), precision)
 
 
-def _stepping(graph: Graph) -> Graph:
-    """The graph, which requires steps of its scans: onnxruntime's Scan fails without one."""
+def _stepping(graph: Graph, precision: str) -> Graph:
+    """The graph, which requires steps of its scans: onnxruntime's Scan fails without one.
+
+    Its LSTM and GRU end the whole process without a row.
+    """
     found = dict.fromkeys(graph.requires)
     for node in toposort(graph.results):
         if node.op.name == "scan":
             steps: Extent = node.inputs[node.attributes["states"]].shape[0]
             message = "onnxruntime scans no empty sequence"
             found[Requirement(steps - 1, ">=", message, node.origin.span)] = None
+            if recurrent.cell_of(node, precision):
+                rows: Extent = node.inputs[0].shape[0]
+                message = "onnxruntime runs no recurrent layer over an empty batch"
+                found[Requirement(rows - 1, ">=", message, node.origin.span)] = None
     return graph if len(found) == len(graph.requires) else replace(graph, requires=tuple(found))
 
 
@@ -107,8 +115,12 @@ def model_of(graph: Graph, form: Form) -> onnx.ModelProto:
 def scan(b: Builder, node: Node) -> tuple[str, ...]:
     """A Scan from the first step to the last, of turned values where it goes the other way.
 
-    What is the same at each step its body reads from around it.
+    What is the same at each step its body reads from around it. A layer of the standard library
+    may have an operator of its own.
     """
+    cell = recurrent.cell_of(node, b.precision)
+    if cell is not None:
+        return cell.lower(b, node)
     body: Graph = node.attributes["body"]
     states: int = node.attributes["states"]
     end: int = states + node.attributes["scanned"]
