@@ -402,7 +402,9 @@ model M {{
             name: array.astype(np.float32)
             for name, array in random_feeds(graph, batch=batch, time=time).items()
         }
-        wanted = evaluate.run(graph, {name: each.astype(np.float64) for name, each in feeds.items()})
+        wanted = evaluate.run(
+            graph, {name: each.astype(np.float64) for name, each in feeds.items()}
+        )
         evaluated = ReferenceEvaluator(model).run(["ys", "h"], feeds)
         for found in (program(feeds), dict(zip(("ys", "h"), evaluated, strict=True))):
             for name in ("ys", "h"):
