@@ -11,7 +11,7 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-# Modules of the standard library, of one style and of all years; some 9,000 logical lines.
+# Modules of the standard library, of one style and of all years; some 12,000 logical lines.
 MODULES = (
     "argparse", "ast", "calendar", "configparser", "csv", "dataclasses", "difflib", "fractions",
     "gettext", "heapq", "ipaddress", "mailbox", "optparse", "pprint", "random", "shutil", "string",

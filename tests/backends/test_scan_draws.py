@@ -86,13 +86,27 @@ def test_the_torch_file_draws_in_training_alone(path: Path, tmp_path: Path) -> N
     assert torch.equal(module.eval()(*given), module(*given))
 
 
-def test_a_drawing_scan_within_a_cell_is_refused() -> None:
+NESTED = """
+layer Inner(n: int) {{
+    input x: float[batch, time, features]
+    ys, last = scan(Dropped(n), x)
+    return last
+}}
+
+cell Outer(n: int) {{
+    input x: float[batch, time, features]
+    state k: float[batch, n] = 0
+    {step}
+    k' = k + last
+    return k'
+}}
+"""
+
+
+@pytest.mark.parametrize("step", ["ys, last = scan(Dropped(n), x)", "last = Inner(n)(x)"])
+def test_a_drawing_scan_within_a_scanned_cell_is_refused(step: str) -> None:
+    """Stepped by the cell itself, or by a layer that it applies: both steps would be one number."""
     text = SPEC.replace("scan(Dropped(n), x, length = 1 + length)", "scan(Outer(n), x[:, none])")
-    outer = (
-        "cell Outer(n: int) {\n    input x: float[batch, time, features]\n"
-        "    state k: float[batch, n] = 0\n    ys, last = scan(Dropped(n), x)\n"
-        "    k' = k + last\n    return k'\n}\n"
-    )
     with pytest.raises(SpecError) as error:
-        specc.loads(outer + text)
+        specc.loads(NESTED.format(step=step) + text)
     assert "M013" in [each.code for each in error.value.diagnostics]

@@ -22,6 +22,7 @@ from specc.ir import (
     emit,
     make_input,
     origin,
+    toposort,
 )
 from specc.language.build.arguments import Given, assign
 from specc.language.build.axis_arguments import axis_argument
@@ -173,8 +174,8 @@ def _emit(
     )
     if body.failed:
         raise Poisoned
-    if body.draws and frame.kind == "cell":
-        raise fault("M013", "a scan within a cell whose own steps draw isn't there yet", at)
+    if _draws_in_scans(body.graph):
+        raise fault("M013", "a scan whose steps draw isn't there yet within a scanned cell", at)
     starts: list[Tensor] = []
     for name in states:
         own = owned[name]
@@ -256,6 +257,18 @@ def _emit(
     ]
     final: Value = last[0] if len(last) == 1 else Record(dict(zip(states, last, strict=True)))
     return Several((*stacked, final))
+
+
+def _draws_in_scans(graph: Graph) -> bool:
+    """Does a step of a scan in it draw? Its number says which step, and of one scan only."""
+    for node in toposort(graph.results):
+        if node.op.name not in ("call", "scan"):
+            continue
+        body: Graph = node.attributes["body"]
+        drawn = any(each.attributes["role"] == "draw" for each in body.inputs)
+        if (node.op.name == "scan" and drawn) or _draws_in_scans(body):
+            return True
+    return False
 
 
 def _sorted(rest: list[Node], own: int, body: Body) -> tuple[list[Node], list[Node], list[Node]]:
