@@ -25,15 +25,17 @@ class Cell:
 def cell_of(scan: Node, read: Collection[int]) -> Cell | None:
     """The cell of a scan of which these results are read, if it is one that libraries have.
 
-    They do not tell the states before each step, and none of them has a bias on one side alone. A
-    scan with lengths has a body of its own.
+    They do not tell the states before each step, and torch's have no bias on one side alone. A scan
+    with lengths has a body of its own.
     """
     body: Graph = scan.attributes["body"]
     states: int = scan.attributes["states"]
     definition = body.definition
     if not isinstance(definition, tuple) or definition[0] != "std" or definition[1] not in KINDS:
         return None
-    if any(at > states for at in read) or body.results[states] is not body.results[0]:
+    if any(at > states for at in read):
+        return None
+    if any(each is not body.results[0] for each in body.results[states : states + 1]):
         return None
     kind = KINDS[definition[1]]
     if kind == "rnn":

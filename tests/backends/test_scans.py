@@ -374,7 +374,7 @@ def test_onnx_refuses_an_index_that_it_cant_check_and_the_others_check_it() -> N
 
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "bare"])
 @pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "backwards"])
-@pytest.mark.parametrize("cell", ["GRUCell", "LSTMCell"])
+@pytest.mark.parametrize("cell", ["GRUCell", "LSTMCell", "RNNCell"])
 def test_a_standard_layer_is_one_operator_in_inference(
     cell: str, reverse: bool, bias: bool
 ) -> None:
@@ -416,7 +416,8 @@ model M {{
     [
         ("LSTMCell(3), length = n", "float32"),
         ("LSTMCell(3)", "float64"),
-        ("RNNCell(3)", "float32"),
+        ("RNNCell(3, act = relu)", "float32"),
+        ("GRUCell(3, bias_ih = false)", "float32"),
         ("TextbookGRUCell(3)", "float32"),
     ],
 )

@@ -12,10 +12,10 @@ from onnx import TensorProto, helper
 
 from specc import passes
 from specc.backends.entrance import array_dtype
-from specc.backends.onnx import recurrent
 from specc.backends.onnx.builder import END, Builder, Lowering, Row
 from specc.backends.onnx.composites import can_run, lowering_of
 from specc.backends.onnx.lowerings import TYPES, lowerings
+from specc.backends.onnx.recurrent import layer, layer_of
 from specc.ir import Extent, Graph, Node, Output, Requirement, bodies, toposort
 from specc.version import __version__
 
@@ -64,7 +64,7 @@ def _stepping(graph: Graph, precision: str) -> Graph:
             steps: Extent = node.inputs[node.attributes["states"]].shape[0]
             message = "onnxruntime scans no empty sequence"
             found[Requirement(steps - 1, ">=", message, node.origin.span)] = None
-            if recurrent.cell_of(node, precision):
+            if layer_of(node, precision):
                 rows: Extent = node.inputs[0].shape[0]
                 message = "onnxruntime runs no recurrent layer over an empty batch"
                 found[Requirement(rows - 1, ">=", message, node.origin.span)] = None
@@ -118,9 +118,9 @@ def scan(b: Builder, node: Node) -> tuple[str, ...]:
     What is the same at each step its body reads from around it. A layer of the standard library
     may have an operator of its own.
     """
-    cell = recurrent.cell_of(node, b.precision)
+    cell = layer_of(node, b.precision)
     if cell is not None:
-        return cell.lower(b, node)
+        return layer(b, node, cell)
     body: Graph = node.attributes["body"]
     states: int = node.attributes["states"]
     end: int = states + node.attributes["scanned"]

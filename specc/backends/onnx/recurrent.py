@@ -6,88 +6,62 @@ They show no gates and keep no states on the way, so they are for inference.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import numpy as np
-
-from specc.backends.entrance import array_dtype
+from specc.backends.cells import Cell, cell_of
 from specc.backends.onnx.builder import Builder
 from specc.ir import Graph, Node
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """An operator, how many states it has, and where its gates are among the spec's."""
+class Operator:
+    """An operator, and where its gates are among the spec's."""
 
     kind: str
-    states: int
     gates: tuple[int, ...]
-    attributes: Mapping[str, int]
-
-    def runs(self, node: Node) -> bool:
-        """Whether the scan is a layer's: over x alone, giving nothing but states."""
-        body: Graph = node.attributes["body"]
-        return (
-            (node.attributes["states"], node.attributes["scanned"]) == (self.states, 1)
-            and _names(body)[self.states] == "x"
-            and all(each is body.results[0] for each in body.results[self.states :])
-            and all(each.dtype == "float" for each in node.inputs)
-        )
-
-    def lower(self, b: Builder, node: Node) -> tuple[str, ...]:
-        body: Graph = node.attributes["body"]
-        given = dict(zip(_names(body), b.values(node), strict=True))
-        first = [b("Unsqueeze", given[name], b.ints(0)) for name in ("h", "c")[: self.states]]
-        weights = [self._weight(b, given[name]) for name in ("weight_ih", "weight_hh")]
-        n = body.results[0].shape[-1]
-        assert isinstance(n, int)
-        made = b.several(
-            self.kind,
-            1 + self.states,
-            given["x"],
-            *weights,
-            self._biases(b, given, n),
-            "",  # every row is as long as the others
-            *first,
-            hidden_size=n,
-            direction="reverse" if node.attributes["reverse"] else "forward",
-            **self.attributes,
-        )
-        y = b("Squeeze", made[0], b.ints(1))
-        last = [b("Squeeze", each, b.ints(0)) for each in made[1:]]
-        return (*last, *[y] * (len(body.results) - self.states))
-
-    def _weight(self, b: Builder, value: str) -> str:
-        return b("Unsqueeze", self._ordered(b, value), b.ints(0))
-
-    def _biases(self, b: Builder, given: Mapping[str, str], n: int) -> str:
-        none = np.zeros(n * len(self.gates), array_dtype("float", b.precision))
-        parts = [
-            self._ordered(b, given[name]) if name in given else b.constant(none)
-            for name in ("bias_ih", "bias_hh")
-        ]
-        return b("Unsqueeze", b("Concat", *parts, axis=0), b.ints(0))
-
-    def _ordered(self, b: Builder, value: str) -> str:
-        count = len(self.gates)
-        parts = b.several("Split", count, value, axis=0, num_outputs=count)
-        return b("Concat", *(parts[gate] for gate in self.gates), axis=0)
+    attributes: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
-def _names(body: Graph) -> list[str]:
-    """The cell's own names of its inputs, without the tag that parameters' names end in."""
-    tag = str(body.hypers["tag"])
-    return [each.attributes["name"].removesuffix(tag) for each in body.inputs]
-
-
-cells = {
-    ("std", "LSTMCell"): Cell("LSTM", 2, (0, 3, 1, 2), {}),  # i, f, g, o → i, o, f, c
-    ("std", "GRUCell"): Cell("GRU", 1, (1, 0, 2), {"linear_before_reset": 1}),  # r, z, c → z, r, h
+operators = {
+    "lstm": Operator("LSTM", (0, 3, 1, 2)),  # i, f, g, o → i, o, f, c
+    "gru": Operator("GRU", (1, 0, 2), {"linear_before_reset": 1}),  # r, z, c → z, r, h
+    "rnn_tanh": Operator("RNN", (0,)),
 }
 
 
-def cell_of(node: Node, precision: str) -> Cell | None:
-    """What runs a scan, if an operator does: onnxruntime has no kernel of these in float64."""
+def layer_of(scan: Node, precision: str) -> Cell | None:
+    """What an operator runs of a scan: onnxruntime has no kernel of these in float64."""
+    body: Graph = scan.attributes["body"]
+    cell = cell_of(scan, range(len(body.results)))
+    return cell if cell and cell.kind in operators and precision == "float32" else None
+
+
+def layer(b: Builder, node: Node, cell: Cell) -> tuple[str, ...]:
+    """The last states and, where the scan gives them, the outputs of every step."""
     body: Graph = node.attributes["body"]
-    cell = cells.get(body.definition)
-    return cell if cell and precision == "float32" and cell.runs(node) else None
+    operator, states = operators[cell.kind], len(cell.states)
+    weights = [_ordered(b, each, operator) for each in cell.weights]
+    biases = b("Unsqueeze", b("Concat", *weights[2:], axis=0), b.ints(0)) if weights[2:] else ""
+    made = b.several(
+        operator.kind,
+        1 + states,
+        b.value(cell.x),
+        *(b("Unsqueeze", each, b.ints(0)) for each in weights[:2]),
+        biases,
+        "",  # every row is as long as the others
+        *(b("Unsqueeze", b.value(each), b.ints(0)) for each in cell.states),
+        hidden_size=body.results[0].shape[-1],
+        direction="reverse" if cell.reverse else "forward",
+        **operator.attributes,
+    )
+    outputs = [b("Squeeze", made[0], b.ints(1))] * (len(body.results) - states)
+    return (*(b("Squeeze", each, b.ints(0)) for each in made[1:]), *outputs)
+
+
+def _ordered(b: Builder, weight: Node, operator: Operator) -> str:
+    """A weight with its gates where the operator has them."""
+    count = len(operator.gates)
+    if count == 1:
+        return b.value(weight)
+    parts = b.several("Split", count, b.value(weight), axis=0, num_outputs=count)
+    return b("Concat", *(parts[gate] for gate in operator.gates), axis=0)

@@ -174,7 +174,7 @@ def _emit(
     )
     if body.failed:
         raise Poisoned
-    if _draws_in_scans(body.graph):
+    if body.draws and _draws_in_scans(body.graph):
         raise fault("M013", "a scan whose steps draw isn't there yet within a scanned cell", at)
     starts: list[Tensor] = []
     for name in states:
