@@ -16,9 +16,9 @@ from specc.ir.model import Loss, Model, Spec, Train
 from specc.ir.size import axes, evaluate
 from specc.training import blocks
 from specc.training.bounds import bounds_of
-from specc.training.columns import feeds_of
+from specc.training.columns import Dataset, feeds_of
 from specc.training.feeds import batch_inputs
-from specc.training.order import epoch_of, streams_of
+from specc.training.order import rows_of_epoch
 from specc.training.predict import chosen_model, initial_weights, load_weights
 from specc.training.ragged import lengths_of
 from specc.training.sizes import check_settled, with_sizes_of
@@ -59,8 +59,8 @@ def subject_of(
 
     Every number is rounded to `precision`, so that parties of any precision are given the same.
     """
-    spec = with_sizes_of(pipeline.build(path, overrides), weights, seed)
-    return prepared(spec, dict(overrides or {}), seed, steps, weights, precision)
+    spec, datasets = with_sizes_of(pipeline.build(path, overrides), weights, seed)
+    return prepared(spec, dict(overrides or {}), seed, steps, weights, precision, datasets)
 
 
 def prepared(
@@ -70,6 +70,7 @@ def prepared(
     steps: int,
     weights: str | Path | None,
     precision: str,
+    datasets: Mapping[str, Dataset] | None = None,
 ) -> Subject:
     train, notes = training_of(spec, overrides)
     chosen = train.seed if seed is None else seed
@@ -82,7 +83,12 @@ def prepared(
     if weights is not None:
         load_weights(subject.weights, weights)
         notes.append(f"weights from {weights}")
-    subject.batches = given(subject) if train.data is not None else made(subject)
+    if train.data is None:
+        subject.batches = made(subject)
+    else:
+        split_seed = spec.trains[0].seed if seed is None else seed  # as a run splits its data
+        read = (datasets or {}).get(train.data.name) or blocks.dataset_of(train, split_seed)
+        subject.batches = given(subject, read)
     for arrays in (subject.weights, *subject.batches):
         for name, values in arrays.items():
             if values.dtype.kind == "f":
@@ -144,10 +150,9 @@ def wanted(model: Model) -> dict[str, Node]:
     return batch_inputs(training, outputs)
 
 
-def given(subject: Subject) -> list[Arrays]:
+def given(subject: Subject, dataset: Dataset) -> list[Arrays]:
     """The first batches of the first epochs, as a run has them."""
     train = subject.train
-    dataset = blocks.dataset_of(train, subject.seed)
     graph = pipeline.lower(train.model.training)
     columns = feeds_of(dataset, wanted(train.model), graph, "float64")
     rows = dataset.splits["train"]
@@ -155,15 +160,12 @@ def given(subject: Subject) -> list[Arrays]:
     if not size:
         raise fault("D014", "the data has no training rows to compare on", train.span)
     found: list[Arrays] = []
-    lengths = lengths_of(columns)
-    lengths = None if lengths is None else lengths[rows]
+    lengths, carried = lengths_of(columns), bool(train.model.streams)
     epoch = 0
     while len(found) < max(subject.steps, 1):
         order = rows
-        if train.model.streams:
-            order = rows[streams_of(len(rows), size)]
-        elif train.batch is not None:
-            order = rows[epoch_of(len(rows), size, subject.seed, epoch, lengths)]
+        if train.batch is not None:
+            order = rows_of_epoch(rows, size, subject.seed, epoch, lengths=lengths, carried=carried)
         for start in range(0, len(rows), size):
             taken = order[start : start + size]
             found.append({name: values[taken] for name, values in columns.items()})

@@ -204,5 +204,5 @@ class Spec:
     datas: Mapping[str, Data]
     expects: tuple[Expect, ...]
     notes: tuple[Diagnostic, ...] = ()
-    open: Mapping[str, Span] = field(default_factory=dict[str, Span])  # sizes without a value yet
+    open: Mapping[str, Span] = field(default_factory=dict[str, Span])  # sizes that its data gives
     rebuilt: Callable[[Mapping[str, int]], Spec] | None = None  # with these sizes

@@ -7,6 +7,7 @@ training executes them (`specc.training.texts`). Knows no syntax and reads nothi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from specc.diagnostics import Span
 
@@ -20,17 +21,24 @@ class Column:
     cut: bool = False
 
 
+class _Made:
+    """What is made of another: of all rows or of the training rows, as that is."""
+
+    __slots__ = ()
+    of: Any
+
+    @property
+    def train(self) -> bool:
+        return self.of.train
+
+
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(_Made):
     """A text's tokens: its `characters`, its `words`, or the `fields` between separators."""
 
     of: Column
     how: str
     separator: str | None = None  # of fields; None is any white space
-
-    @property
-    def train(self) -> bool:
-        return self.of.train
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +63,11 @@ SPECIAL = (PADDING, UNKNOWN, START, END) = ("<pad>", "<unk>", "<start>", "<end>"
 
 
 @dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(_Made):
     """Tokens' numbers in a vocabulary: int[row] of whole texts, int[row, time] of cut ones."""
 
     vocabulary: Vocabulary
     of: Column | Cut
-
-    @property
-    def train(self) -> bool:
-        return self.of.train
 
     @property
     def ragged(self) -> bool:
@@ -71,40 +75,28 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True)
-class Lengths:
+class Lengths(_Made):
     """How many tokens each row has: int[row]."""
 
     of: Column | Cut | Lookup
 
-    @property
-    def train(self) -> bool:
-        return self.of.train
-
 
 @dataclass(frozen=True, slots=True)
-class Equal:
+class Equal(_Made):
     """Where a column's text is this one: bool[row]."""
 
     of: Column
     text: str
 
-    @property
-    def train(self) -> bool:
-        return self.of.train
-
 
 @dataclass(frozen=True, slots=True)
-class Segments:
+class Segments(_Made):
     """A split's rows one after another, cut into pieces of one length: int[segment, length]."""
 
     of: Lookup
     length: int
     stride: int
     span: Span
-
-    @property
-    def train(self) -> bool:
-        return self.of.train
 
 
 # Sources whose columns are known before they are read: of texts, or of tokens.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +17,15 @@ WINE = """alcohol malic_acid ash alcalinity_of_ash magnesium total_phenols flava
 nonflavanoid_phenols proanthocyanins color_intensity hue od280 proline"""
 
 
+def _check_known(name: str, known: Collection[str], none: str, span: Span | None) -> None:
+    if name not in known:
+        help = did_you_mean(name, known)
+        raise fault("D002", f'{none} "{name}"', span, expected=", ".join(known), help=help)
+
+
 def bundled(name: str, span: Span | None) -> Table:
     """A set as scikit-learn's loader gives it, read without importing scikit-learn."""
-    if name not in BUNDLED:
-        raise fault(
-            "D002",
-            f'scikit-learn has no bundled set "{name}"',
-            span,
-            expected=", ".join(BUNDLED),
-            help=did_you_mean(name, BUNDLED),
-        )
+    _check_known(name, BUNDLED, "scikit-learn has no bundled set", span)
     folder = _bundled_folder(span)
     try:
         data, target, names = BUNDLED[name](folder)
@@ -114,14 +113,7 @@ def python_texts(name: str, span: Span | None) -> Table:
     from specc.training import python_texts as texts
 
     table = Table(f'python("{name}")')
-    if name not in PYTHON:
-        raise fault(
-            "D002",
-            f'Python brings no text "{name}"',
-            span,
-            expected=", ".join(PYTHON),
-            help=did_you_mean(name, PYTHON),
-        )
+    _check_known(name, PYTHON, "Python brings no text", span)
     if name == "documentation":
         found = texts.documentation()
     elif name == "summaries":

@@ -47,7 +47,7 @@ def export(
     """
     check_format(to, opset)
     pipeline.check_options("numpy", dtype or "float32", None)
-    spec = with_sizes_of(pipeline.build(path, overrides), weights)
+    spec, _ = with_sizes_of(pipeline.build(path, overrides), weights)
     where, precision = Path(output), dtype or "float32"
     if to == "onnx":
         write_onnx(chosen_model(spec, model), spec, where, precision, weights, opset)

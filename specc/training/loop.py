@@ -20,7 +20,7 @@ from specc.training.checkpoint import Checkpoints, restore
 from specc.training.columns import Columns
 from specc.training.evaluate import Evaluator
 from specc.training.learner import Learner
-from specc.training.order import epoch_of, streams_of
+from specc.training.order import rows_of_epoch
 from specc.training.progress import Progress
 from specc.training.ragged import Ragged, lengths_of
 from specc.training.signals import Signals
@@ -91,8 +91,7 @@ class Loop:
         """A full batch is gathered once; its order is the rows', which no sum needs shuffled."""
         names = {node.attributes["name"] for node in self.learner.graph.inputs}
         needed = {n: values for n, values in self.material.columns.items() if n in names}
-        lengths = lengths_of(needed)
-        self._lengths = None if lengths is None else lengths[self._rows]
+        self._lengths = lengths_of(needed)
         self._batches = Batches(needed, self._size)
         whole = len(self._starts) == 1
         self._whole = dict(self._batches.take(self._rows)) if whole else None
@@ -155,13 +154,12 @@ class Loop:
         return self.signals.received is None or self.position.done
 
     def _order(self) -> np.ndarray:
-        """This epoch's rows, batch after batch: in order where the model carries a state on."""
         if self._whole is not None:
             return self._rows
-        if self.train.model.streams:
-            return self._rows[streams_of(len(self._rows), self._size)]
-        epoch, count = self.position.epoch, len(self._rows)
-        return self._rows[epoch_of(count, self._size, self.seed, epoch, self._lengths)]
+        return rows_of_epoch(
+            self._rows, self._size, self.seed, self.position.epoch,
+            lengths=self._lengths, carried=bool(self.train.model.streams),
+        )  # fmt: skip
 
     def _step(self, order: np.ndarray, start: int) -> None:
         began = time.perf_counter()

@@ -41,6 +41,26 @@ def epoch_of(
     return order
 
 
+def rows_of_epoch(
+    rows: np.ndarray,
+    size: int,
+    seed: int,
+    epoch: int,
+    *,
+    lengths: np.ndarray | None = None,
+    carried: bool = False,
+) -> np.ndarray:
+    """These rows in the order of an epoch, batch after batch of `size`.
+
+    Args:
+        lengths: each row's of the data, where they differ.
+        carried: whether a state goes on from batch to batch, so that rows come in streams.
+    """
+    if carried:
+        return rows[streams_of(len(rows), size)]
+    return rows[epoch_of(len(rows), size, seed, epoch, None if lengths is None else lengths[rows])]
+
+
 def streams_of(count: int, size: int) -> np.ndarray:
     """Rows cut into `size` streams of one run each, batch after batch: row k of a batch goes on
     with what row k of the batch before ended with. Where they don't divide, the first streams are

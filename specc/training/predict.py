@@ -177,7 +177,7 @@ def predict(
         SpecError: for a fault in the spec, the weights or the inputs.
     """
     pipeline.check_options(backend, dtype or "float32", None)
-    spec = with_sizes_of(pipeline.build(path, overrides), weights)
+    spec, _ = with_sizes_of(pipeline.build(path, overrides), weights)
     chosen = chosen_model(spec, model)
     forward = Forward(chosen, dtype=dtype or "float32", weights=weights, backend=backend)
     outputs = forward(**read_inputs(inputs, forward.graph))

@@ -114,7 +114,7 @@ def execute(
     if not spec.trains:
         from specc.training.predict import run_forward
 
-        return run_forward(sizes.with_sizes_of(spec, options.weights), options, progress)
+        return run_forward(sizes.with_sizes_of(spec, options.weights)[0], options, progress)
     with ExitStack() as stack:
         signals = stack.enter_context(Signals())
         running = Running(spec, options, progress, signals)
@@ -129,28 +129,27 @@ class Running:
     def __init__(self, spec: Spec, options: Options, progress: Progress, signals: Signals) -> None:
         self.options, self.progress, self.signals = options, progress, signals
         check_figures(spec)
-        self.spec, self._read = sizes.with_sizes(spec, options.seed)
+        self.spec, read = sizes.with_sizes(spec, options.seed)
         spec = self.spec
         self.dtype = options.dtype or "float32"
         self.folder: Path | None = None
         for train in spec.trains:
             sizes.check_settled(train.model)
         self.counts = blocks.counted(spec.trains, spec.models)
-        self.datasets = self._datasets()
+        self.datasets = self._datasets(read)
         self.prepared = [self._prepare(train) for train in spec.trains]
         self.weights: dict[
             str, dict[str, np.ndarray]
         ] = {}  # of each block that has run, by its name
 
-    def _datasets(self) -> dict[str, Dataset]:
+    def _datasets(self, read: Mapping[str, Dataset]) -> dict[str, Dataset]:
         # One split for all blocks, whatever their seeds: no block trains on another's test rows.
         seed = self._seed(self.spec.trains[0])
-        return {train.name: self._dataset(train, seed) for train in self.spec.trains}
-
-    def _dataset(self, train: Train, seed: int) -> Dataset:
-        if train.data is not None and train.data.name in self._read:
-            return self._read[train.data.name]
-        return blocks.dataset_of(train, seed)
+        return {
+            train.name: read.get(train.data.name if train.data else "")
+            or blocks.dataset_of(train, seed)
+            for train in self.spec.trains
+        }
 
     def _seed(self, train: Train) -> int:
         return train.seed if self.options.seed is None else self.options.seed

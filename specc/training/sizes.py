@@ -24,10 +24,9 @@ def with_sizes(spec: Spec, seed: int | None = None) -> tuple[Spec, dict[str, Dat
     Raises:
         SpecError: a D code for what is wrong with the data.
     """
-    wanted = {name for name in spec.open if "." in name}
     datasets: dict[str, Dataset] = {}
     sizes: dict[str, int] = {}
-    for name in sorted(wanted):
+    for name in sorted(spec.open):
         block, made, _ = name.split(".")
         if block not in datasets:
             datasets[block] = _read(spec, block, seed)
@@ -39,20 +38,23 @@ def with_sizes(spec: Spec, seed: int | None = None) -> tuple[Spec, dict[str, Dat
     return (_rebuilt(spec, sizes) if sizes else spec), datasets
 
 
-def with_sizes_of(spec: Spec, weights: str | Path | None, seed: int | None = None) -> Spec:
-    """The spec with the sizes of the run that wrote the weights, else with those of its data."""
-    beside = Path(weights).parent / VOCABULARY if weights is not None else None
-    if beside is None or not beside.is_file() or not any("." in name for name in spec.open):
-        return with_sizes(spec, seed)[0]
+def with_sizes_of(
+    spec: Spec, weights: str | Path | None, seed: int | None = None
+) -> tuple[Spec, dict[str, Dataset]]:
+    """The same with the sizes of the run that wrote the weights, where its folder tells them."""
+    folders = Path(weights).parents[:2] if weights is not None else ()  # of the block, of the run
+    beside = next((each / VOCABULARY for each in folders if (each / VOCABULARY).is_file()), None)
+    if beside is None or not spec.open:
+        return with_sizes(spec, seed)
     try:
         told = json.loads(beside.read_text(encoding="utf-8"))
         sizes = {f"{name}.size": len(tokens) for name, tokens in told.items()}
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise fault("R203", f"`{beside}` holds no vocabularies: {error}") from None
-    missing = [name for name in spec.open if "." in name and name not in sizes]
+    missing = [name for name in spec.open if name not in sizes]
     if missing:
         raise fault("R203", f"`{beside}` has no vocabulary `{missing[0].removesuffix('.size')}`")
-    return _rebuilt(spec, sizes)
+    return _rebuilt(spec, sizes), {}
 
 
 def _rebuilt(spec: Spec, sizes: Mapping[str, int]) -> Spec:

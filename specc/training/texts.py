@@ -88,10 +88,11 @@ class Texts:
 
     readers: Mapping[str, Callable[[], Sequence[str] | Tokens]]
     train: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    _tokens: dict[object, Tokens] = field(default_factory=dict[object, Tokens])
+    _tokens: dict[recipes.Text, Tokens] = field(default_factory=dict[recipes.Text, Tokens])
     _vocabularies: dict[recipes.Vocabulary, tuple[str, ...]] = field(
         default_factory=dict[recipes.Vocabulary, tuple[str, ...]]
     )
+    _numbers: dict[recipes.Lookup, Ragged] = field(default_factory=dict[recipes.Lookup, Ragged])
 
     def tokens(self, recipe: recipes.Text) -> Tokens:
         """Tokens a row; of a column that isn't cut, its whole text is the one token."""
@@ -135,6 +136,11 @@ class Texts:
         Raises:
             SpecError: D015 if the vocabulary has no unknown token.
         """
+        if recipe not in self._numbers:
+            self._numbers[recipe] = self._look_up(recipe)
+        return self._numbers[recipe]
+
+    def _look_up(self, recipe: recipes.Lookup) -> Ragged:
         tokens, vocabulary = self.tokens(recipe.of), self.vocabulary(recipe.vocabulary)
         number_of = {entry: number for number, entry in enumerate(vocabulary)}
         unknown = number_of.get(UNKNOWN, -1) if recipe.vocabulary.unknown else -1

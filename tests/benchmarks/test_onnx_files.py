@@ -7,12 +7,10 @@ from benchmarks.onnx_files import HEADING, SPECC, TORCH, Written, measure, secti
 from benchmarks.steps.launch import Effort
 from benchmarks.steps.workloads import WORKLOADS
 
-pytest.importorskip("onnxruntime")
 GLANCE = Effort(launches=1, rounds=1, block_s=0.001)
 
 
 def test_both_files_are_written_and_raced():
-    pytest.importorskip("onnxscript")
     text = section(GLANCE, [WORKLOADS["mlp"]])
     assert text.startswith(HEADING)
     (row,) = (line for line in text.splitlines() if line.startswith("| mlp "))

@@ -63,7 +63,6 @@ def test_predictions_agree(workload, system):
 
 @pytest.mark.parametrize("name", ["mlp", "lenet"])
 def test_by_hand_goes_on_as_torch_does(name):
-    pytest.importorskip("torch")
     workload = WORKLOADS[name]
     by_hand, other = (
         SYSTEMS[system].training(workload, initial_weights(workload)) for system in (BY_HAND, EAGER)

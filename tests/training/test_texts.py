@@ -14,6 +14,7 @@ import pytest
 
 import specc
 from specc import pipeline
+from specc.compare.compare import compare
 from specc.diagnostics import Source, Span, SpecError
 from specc.ir.recipe import Column, Cut, Lengths, Lookup, Segments, Vocabulary
 from specc.training.columns import Dataset, load
@@ -297,6 +298,26 @@ def test_the_python_interface_reads_the_sizes_too(notes: Path) -> None:
     trainer = spec.trainer(seed=1)
     assert trainer.parameters["embedding.weight"].shape == (7, 8)
     assert spec.model(vocab=3, kinds=2).compile().weights["embedding.weight"].shape == (3, 8)
+
+
+def test_blocks_of_other_seeds_are_compared_on_the_split_that_they_are_run_on(notes: Path) -> None:
+    """A vocabulary is of the first block's training rows, whichever block is compared."""
+    shared = "    split  train = 0.5, test = 0.5\n"
+    text = TAGGER.replace('    split test = part == "test"\n', shared)
+    model, block = text.split("train {")
+    blocks = [f"train t{seed} {{\n    seed      {seed}{block}" for seed in (1, 2)]
+    notes.write_text(model + "\n".join(blocks))
+    assert compare(notes, backends=("numpy", "torch"), dtype="float64", steps=3).status == 0
+
+
+def test_sizes_are_of_data_in_the_same_file(notes: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.nn"
+    block = TAGGER[TAGGER.index("train {") :].replace("data      Notes", "data      Own")
+    block = block.replace("Tagger(", "tagger.Tagger(").replace("= Notes.", "= tagger.Notes.")
+    other.write_text(f'import "tagger.nn"\ndata Own {{\n    source csv("notes.csv")\n}}\n{block}')
+    with pytest.raises(SpecError) as error:
+        specc.load(other)
+    assert {each.code for each in error.value.diagnostics} == {"N004"}
 
 
 def refused(notes: Path, old: str, new: str) -> set[str]:

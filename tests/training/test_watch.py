@@ -36,7 +36,8 @@ def test_patience_stops_after_so_many_epochs_without_a_better_one() -> None:
 
 @pytest.mark.parametrize("patience", [0, 1, 3])
 def test_plateaus_are_torchs(patience: int) -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([weight], lr=1.0)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(

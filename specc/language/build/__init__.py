@@ -240,7 +240,7 @@ class _File:
             self.builder.report.extend(faulty_figures(self.named, trains, expects))
         return Spec(
             source.path, source.text, self.named, tuple(trains), datas, tuple(expects),
-            open=dict(self.builder.rigid),
+            open={name: span for name, span in self.builder.rigid.items() if "." in name},
         )  # fmt: skip
 
     def model(self, item: Item, call: syntax.Call | None) -> Model | None:

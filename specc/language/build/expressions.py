@@ -255,7 +255,7 @@ def field_of(frame: Frame, value: Value, name: str, at: syntax.Attribute) -> Val
             raise _no_field(value, name, at, value.home.items)
         return value.home.lookup(frame, name, at.span)
     if isinstance(value, Item) and value.kind == "data":
-        return _made_by_data(value, name, at)
+        return _made_by_data(frame, value, name, at)
     if isinstance(value, DataName) and name == "size":
         return frame.builder.size_of(f"{value.block}.{value.name}.size", at.span)
     if is_list(value):
@@ -292,7 +292,10 @@ def field_of(frame: Frame, value: Value, name: str, at: syntax.Attribute) -> Val
     raise _no_field(value, name, at, ())
 
 
-def _made_by_data(item: Item, name: str, at: syntax.Attribute) -> DataName:
+def _made_by_data(frame: Frame, item: Item, name: str, at: syntax.Attribute) -> DataName:
+    if item.home is not frame.home:
+        help = "write the data block in the file that trains with it"
+        raise fault("N004", f"{describe(item)} is of another file", at.at, help=help)
     bindings = [each for each in item.definition.body if isinstance(each, syntax.Binding)]
     names = [target.name for each in bindings for target in each.targets]
     if name not in names:
