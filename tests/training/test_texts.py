@@ -303,7 +303,8 @@ def test_the_python_interface_reads_the_sizes_too(notes: Path) -> None:
 def test_blocks_of_other_seeds_are_compared_on_the_split_that_they_are_run_on(notes: Path) -> None:
     """A vocabulary is of the first block's training rows, whichever block is compared."""
     shared = "    split  train = 0.5, test = 0.5\n"
-    text = TAGGER.replace('    split test = part == "test"\n', shared)
+    text = TAGGER.replace('    split  test = part == "test"\n', shared)
+    assert text != TAGGER
     model, block = text.split("train {")
     blocks = [f"train t{seed} {{\n    seed      {seed}{block}" for seed in (1, 2)]
     notes.write_text(model + "\n".join(blocks))
