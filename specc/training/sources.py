@@ -16,7 +16,7 @@ from specc.limits import DATA_BYTES
 from specc.training.bundled import bundled, python_texts
 from specc.training.files import check_file, contained, too_large
 from specc.training.table import ARRAY_DTYPE, DTYPE_OF_KIND, Table, malformed
-from specc.training.written import read_csv, read_text
+from specc.training.text_files import read_csv, read_text
 
 
 def read_table(block: Data) -> Table:

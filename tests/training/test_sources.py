@@ -95,7 +95,7 @@ def test_csv_columns_have_the_narrowest_type_that_fits(tmp_path: Path) -> None:
 
 
 def test_csv_types_are_of_the_whole_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("specc.training.written.LINES_AT_ONCE", 2)
+    monkeypatch.setattr("specc.training.text_files.LINES_AT_ONCE", 2)
     table = csv(tmp_path, "n,m,t\n1,true,1\n2,false,2\n3.5,3,x7\n4,4,8\n")
     np.testing.assert_array_equal(table.readers["n"](), [1, 2, 3.5, 4])
     assert "mixes" in table.unusable["m"]

@@ -392,14 +392,14 @@ def test_segments_need_tokens_enough(tmp_path: Path) -> None:
     ],
 )
 def test_rows_of_a_text_file(tmp_path: Path, content: str, unit: str, rows: list[str]) -> None:
-    from specc.training.written import read_text
+    from specc.training.text_files import read_text
 
     (tmp_path / "t.txt").write_bytes(content.encode())
     assert read_text(tmp_path / "t.txt", unit, None).texts["text"]() == rows
 
 
 def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
-    from specc.training.written import read_text
+    from specc.training.text_files import read_text
 
     (tmp_path / "t.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SpecError) as error:
