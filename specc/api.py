@@ -194,12 +194,14 @@ class Trainer:
     @property
     def parameters(self) -> dict[str, np.ndarray]:
         """Copies of the parameters by name."""
+        self._learner.fetch()
         return {name: values.copy() for name, values in self._learner.parameters.items()}
 
     @property
     def state(self) -> dict[str, np.ndarray]:
         """Copies of the model's states by name and of the optimizers' by "parameter:state"."""
         learner = self._learner
+        learner.fetch()
         both = {**learner.states, **learner.optimizer_states()}
         return {name: values.copy() for name, values in both.items()}
 

@@ -34,7 +34,7 @@ STAGES = (
     "simplify.expanded", "numpy.rewrite", "numpy.halve", "numpy.layout", "numpy.fuse",
     "numpy.plan", "compile",
 )  # fmt: skip
-PRECISIONS = ("bf16", "fp16")
+PRECISIONS = ("bf16", "fp16", "tf32")
 DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 THREADS = 256  # more than any machine's cores would serve
 SEED_LIMIT = 2**32  # a seed is one word of Philox's key
@@ -223,6 +223,9 @@ def check_how(backend: str, how: Mapping[str, Any]) -> None:
             raise fault("B103", "no such precision", expected=expected, found=str(value))
         if name == "device" and not DEVICE.fullmatch(str(value)):
             raise fault("B103", "no such device", expected="cpu, cuda or cuda:1", found=str(value))
+    device = str(how.get("device", "cpu"))
+    if how.get("precision") == "tf32" and not device.startswith("cuda"):
+        raise fault("B103", "only CUDA rounds to tf32", expected="--device cuda", found=device)
 
 
 def option(name: str) -> str:

@@ -33,7 +33,7 @@ def declare(parser: ArgumentParser) -> None:
         help="compute on N threads; NumPy has each take a part of the batch where that pays",
     )
     parser.add_argument("--device", metavar="D", help="torch's: cpu (unless said), cuda, cuda:1")
-    parser.add_argument("--precision", metavar="P", help="torch's forward in bf16 or fp16")
+    parser.add_argument("--precision", metavar="P", help="torch's: bf16, fp16, or on CUDA tf32")
     parser.add_argument("--compile", action="store_true", help="have torch.compile make the step")
     parser.add_argument(
         "--without",

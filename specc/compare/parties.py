@@ -124,7 +124,7 @@ class Torch(Party):
         for output in graphs[0].outputs:
             if output.role in MEASURED:
                 inside = output.role == "state" and output.name in held
-                value = trainer.state(output.name) if inside else results[output.name]
+                value = trainer.held([output.name])[output.name] if inside else results[output.name]
                 found[output.role, output.name] = np.array(trainer.array(value))
         for name in names:
             found["gradient", name] = np.array(trainer.gradient(name))
@@ -244,6 +244,7 @@ def stepped(subject: Subject, learner: Any) -> Trained:
     made = Trained()
     for batch in subject.batches[: subject.steps]:
         made.history.append(dict(learner.step(batch_for(learner, batch))))
+    learner.fetch()
     made.values = {("trained", name): np.array(v) for name, v in learner.parameters.items()}
     made.values |= {("trained state", name): np.array(v) for name, v in learner.states.items()}
     return made

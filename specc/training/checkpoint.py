@@ -59,6 +59,7 @@ def arrays_of(learner: Learner) -> dict[str, np.ndarray]:
 
 
 def parts(learner: Learner) -> dict[str, Arrays]:
+    learner.fetch()
     return {
         "parameter": learner.parameters,
         "moment": learner.moments,

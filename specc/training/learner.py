@@ -217,13 +217,18 @@ class Learner:
     def changed(self) -> None:
         """Its arrays were written from outside: the next step begins from what they hold."""
 
+    def fetch(self) -> None:
+        """Has its arrays hold what was trained: who reads them after a step asks for it first."""
+
     def weights(self) -> Arrays:
         """What evaluation uses and files keep: averages where an optimizer has them, and states."""
+        self.fetch()
         averaged = self._members(self.averages, lambda group: f"average.{group.name}")
         return {**self.parameters, **averaged, **self.states}
 
     def optimizer_states(self) -> Arrays:
         """The optimizers' states by `parameter:state`, views of the packed ones."""
+        self.fetch()
         names = {name.rpartition(":")[2] for name in self.moments}
         return {
             f"{parameter}:{state}": values

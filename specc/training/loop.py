@@ -225,6 +225,7 @@ class Loop:
 
     def _save_what_is_good(self) -> None:
         """A step that was refused changed nothing; one that broke the weights must not be kept."""
+        self.learner.fetch()
         if all(np.isfinite(values).all() for values in self.learner.parameters.values()):
             self._checkpoint()
         else:

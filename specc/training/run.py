@@ -328,6 +328,7 @@ class Running:
 
 def start_from(learner: Learner, given: Arrays, where: str, on: tuple[str, ...] = ()) -> None:
     """Parameters by name from elsewhere; states too, where it has them."""
+    learner.fetch()
     states = {name: values for name, values in learner.states.items() if name in given}
     assign({**learner.parameters, **states}, given, where, on)
     learner.begin_averages()
@@ -341,6 +342,7 @@ def load_into(learner: Learner, weights: Mapping[str, np.ndarray] | str | Path) 
     else:
         given = {name: np.asarray(values) for name, values in weights.items()}
         where = "the given weights"
+    learner.fetch()
     own = {**learner.parameters, **learner.states}
     assign({n: v for n, v in own.items() if n in given} or own, given, where)
     learner.begin_averages()

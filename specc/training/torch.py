@@ -32,8 +32,8 @@ ROLES = ("loss", "part", "metric", "metric_state", "state")
 
 def compiled(how: Mapping[str, Any] | None) -> Callable[[Graph, str], Any]:
     """The backend's compile on the device that was chosen."""
-    device = (how or {}).get("device", "cpu")
-    return lambda graph, dtype: backend("torch").compile(graph, dtype, device=device)
+    where = {name: value for name, value in (how or {}).items() if name == "device"}
+    return lambda graph, dtype: backend("torch").compile(graph, dtype, **where)
 
 
 def measured(train: Train) -> tuple[Graph, Graph]:
@@ -94,11 +94,9 @@ class TorchLearner(Learner):
     ) -> None:
         self._torch = backend("torch")
         self.how = self._torch.How(**(how or {}))
-        self._torch.check_device(self.how.device)
-        self._ready = False
+        self._torch.prepare_device(self.how.device)
         super().__init__(train, seed=seed, dtype=dtype)
         self._make_optimizers()
-        self._ready = True
 
     # ── what is made once ────────────────────────────────────────────────────────────────────────
     def _make_programs(self, update: Graph) -> None:
@@ -119,11 +117,13 @@ class TorchLearner(Learner):
 
     def _make_optimizers(self) -> None:
         """torch's optimizers where each group has one; else the spec's own update."""
+        self._away: list[tuple[Any, np.ndarray]] = []  # moments on a device, each with its array
+        self._ahead = False  # whether the device's tensors are newer than the arrays
+        self._kept_states: dict[str, Any] = {}  # a device's, as they were before the step
         self.changed()
         self._rates: list[Callable[[float], float]] = []
         self._stepped: list[Any] = []
         self._own: Any = None
-        self._away: list[tuple[Any, np.ndarray]] = []  # what lies on a device, and its own array
         epsilons = [
             each.optimizer.hypers.get("eps", 1.0) for each in self._groups if each.optimizer
         ]
@@ -141,14 +141,10 @@ class TorchLearner(Learner):
                     if all(name in values for name in names)
                 }
                 self._stepped.append(self._torch.Stepped(group.optimizer, tensors, states))
-                if self.how.device != "cpu":
-                    self._away += [
-                        (t, self.parameters[n]) for n, t in zip(names, tensors, strict=True)
-                    ]
+                if self._on_device:
                     for state, away in states.items():
-                        self._away += [
-                            (t, members[state][n]) for n, t in zip(names, away, strict=True)
-                        ]
+                        arrays = [members[state][name] for name in names]
+                        self._away += zip(away, arrays, strict=True)
                 self._rates.append(self._rate(group.optimizer.lr))
         else:
             self._own = self._torch.compile(self._update_graph, self.dtype)
@@ -181,11 +177,15 @@ class TorchLearner(Learner):
         self._step[...] = self.steps
         streams = self.streams.at(self.graph, batch)
         feeds = self._feeds_of({**self.metric_states, **streams, **batch})
-        results = trainer.measure((self.seed, self.steps), feeds)
-        parts = [(results[name], on) for name, on in self._parts]
-        trainer.gradients(parts, self._trained)
-        reported = {name: float(trainer.array(results[name])) for name in self._reported}
-        norm = trainer.norm(self._trained)
+        if self._on_device:
+            before = trainer.held(self.states)
+            self._kept_states = {name: tensor.clone() for name, tensor in before.items()}
+        with trainer.precision():
+            results = trainer.measure((self.seed, self.steps), feeds)
+            parts = [(results[name], on) for name, on in self._parts]
+            trainer.gradients(parts, self._trained)
+        figures, norm = trainer.figures([results[n] for n in self._reported], self._trained)
+        reported = dict(zip(self._reported, figures, strict=True))
         finite = math.isfinite(norm) or trainer.finite(self._trained)
         if not (math.isfinite(reported["objective"]) and finite):
             if trainer.rescaled(False):
@@ -218,21 +218,46 @@ class TorchLearner(Learner):
     def _fault(self, streams: Arrays, batch: Mapping[str, np.ndarray]) -> Exception:
         from specc.training.nonfinite import explain
 
+        self.fetch()
         feeds = {**self._feeds, **self.metric_states, **streams, **batch}
         return explain(self.train, self.graph, self.dtype, feeds, self._when())
+
+    @property
+    def _on_device(self) -> bool:
+        return self.how.device != "cpu"
 
     def changed(self) -> None:
         """States lie in the module's own buffers; on a device parameters do too."""
         held = {**self.parameters, **self.states}
         self.trainer.bind({n: v for n, v in held.items() if n in self.trainer.tensor_of})
+        for tensor, array in self._away:
+            self.trainer.put(tensor, array)
+        self._ahead = False
+
+    def fetch(self) -> None:
+        """From a device, on which parameters, moments and states stay from step to step."""
+        if not self._ahead:
+            return
+        for name in self._trained:
+            np.copyto(self.parameters[name], self.trainer.array(self.trainer.tensor_of[name]))
+        for tensor, array in self._away:
+            np.copyto(array, self.trainer.array(tensor))
+        self._take_states()
+        self._ahead = False
 
     def _restore_states(self) -> None:
-        self.trainer.bind({n: v for n, v in self.states.items() if n in self.trainer.tensor_of})
+        now = self.trainer.held(self.states)
+        for name, tensor in now.items():
+            self.trainer.put(tensor, self._kept_states.get(name, self.states[name]))
+
+    def _take_states(self) -> None:
+        for name, tensor in self.trainer.held(self.states).items():
+            np.copyto(self.states[name], self.trainer.array(tensor))
 
     def _take(self, results: Mapping[str, Any]) -> None:
         """The next values of states: what the module moved itself, and what it gave."""
-        for name, values in self.states.items():
-            np.copyto(values, self.trainer.array(self.trainer.state(name)))
+        if not self._on_device:
+            self._take_states()
         arrays = {
             name: self.trainer.array(results[name])
             for name in (*self.metric_states, *self.streams.values)
@@ -243,6 +268,7 @@ class TorchLearner(Learner):
         self.streams.take(arrays)
 
     def _update(self, norm: float) -> None:
+        self._ahead = self._on_device
         if self._own is not None:
             self._own_update()
         else:
@@ -252,11 +278,10 @@ class TorchLearner(Learner):
             rates = [rate(float(self.steps)) * scale for rate in self._rates]
             for stepped, rate in zip(self._stepped, rates, strict=True):
                 stepped.step(rate, self.steps)
-            for tensor, array in self._away:  # checkpoints and evaluation read the arrays
-                np.copyto(array, self.trainer.array(tensor))
             if self._tame and norm < TAME and max(rates, default=0.0) < TAME:
                 return
         if not self.trainer.sound(self._trained):
+            self.fetch()
             self._check_parameters()
 
     def _own_update(self) -> None:
@@ -269,7 +294,7 @@ class TorchLearner(Learner):
                 np.copyto(self._update_feeds[name], values)
             elif name in self.averages:
                 np.copyto(self.averages[name], values)
-        if self.how.device != "cpu":
+        if self._on_device:
             self.trainer.bind({name: self.parameters[name] for name in self._trained})
 
     def digest(self) -> str:

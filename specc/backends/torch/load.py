@@ -38,8 +38,12 @@ def loaded(written: Written, weights: Mapping[str, Any], dtype: str) -> Any:
     return module
 
 
-def check_device(device: str) -> None:
-    """Raises B103 where torch can't reach the device."""
+def prepare_device(device: str) -> None:
+    """Has a device compute in float32 what is float32: CUDA's convolutions would round to TF32.
+
+    Raises:
+        SpecError: B103 where torch can't reach the device.
+    """
     import torch
 
     count = torch.cuda.device_count() if device.startswith("cuda") else 1
@@ -47,6 +51,16 @@ def check_device(device: str) -> None:
     if place >= count:
         found = f"{count} CUDA devices" if count else "no CUDA device"
         raise fault("B103", f"torch has no `{device}` here", expected="cpu", found=found)
+    if device.startswith("cuda"):
+        allow_tf32(False)
+
+
+def allow_tf32(allowed: bool) -> None:
+    """Whether CUDA may round the factors of products and convolutions to 10 bits, process-wide."""
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed
 
 
 def set_threads(count: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from specc.backends.entrance import Entrance, array_dtype
-from specc.backends.torch.load import load_source
+from specc.backends.torch.load import load_source, prepare_device
 from specc.backends.torch.modes import Pair, key_of
 from specc.backends.torch.module import assembled
 from specc.backends.torch.value import Value
@@ -25,8 +25,10 @@ def compile(graph: Graph, dtype: str = "float32", *, device: str = "cpu") -> Pro
     """A program for any graph, its calls kept or expanded, differentiated or not.
 
     Raises:
-        SpecError: B003 for an axis that no input tells.
+        SpecError: B003 for an axis that no input tells; B103 for a device that isn't there.
     """
+    if device != "cpu":
+        prepare_device(device)
     return Program(graph, dtype, device)
 
 
@@ -134,6 +136,12 @@ def keyed(key: Any) -> Any:
 def out_of_range(error: Exception) -> Exception:
     """torch says only by its words that an index is out of range; all else is a bug of ours."""
     words = str(error).splitlines()[0] if str(error) else ""
+    if "device-side assert" in words:
+        return fault(
+            "R107",
+            "an index is out of range, on a device that can't say which",
+            help="--device cpu names it; on the device this process can compute nothing any more",
+        )
     if isinstance(error, IndexError) or "out of range" in words or "out of bounds" in words:
         return fault("R107", f"an index is out of range: {words}")
     return error

@@ -6,13 +6,14 @@ Arrays that the caller gives are the parameters' memory where the device is the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from specc.backends.torch.load import load_source
+from specc.backends.torch.load import allow_tf32, load_source
 from specc.backends.torch.modes import Pair
 from specc.backends.torch.module import module_source
 from specc.backends.torch.program import keyed, out_of_range
@@ -29,7 +30,7 @@ class How:
     """What a user chooses of torch."""
 
     device: str = "cpu"
-    precision: str | None = None  # "bf16" or "fp16": the forward's, by autocast
+    precision: str | None = None  # "bf16" or "fp16": the forward's, by autocast; "tf32"
     compiled: bool = False
 
 
@@ -61,24 +62,33 @@ class Trainer:
         self._measure = torch.compile(measure, fullgraph=True) if how.compiled else measure
         self._loss_scale = 2.0**16 if how.precision == "fp16" else 1.0
         self._since = 0
+        self._reduced = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(how.precision or "")
         self._image = any(each.dim() == 4 for each in self.tensor_of.values())
 
     def bind(self, arrays: Mapping[str, Array]) -> None:
         """Has the parameters and states by name begin as these, and on the CPU lie in them."""
+        now = self.module.state_dict(keep_vars=True)
         for name, array in arrays.items():
-            tensor = self._torch.from_numpy(array)
-            own = self.tensor_of[name]
+            own = now[name]
             if own.requires_grad and self.how.device == "cpu":
-                own.data = tensor
+                own.data = self._torch.from_numpy(array)
             else:
-                with self._torch.no_grad():
-                    (own if own.requires_grad else self.state(name)).copy_(tensor)
+                self.put(own, array)
+
+    def put(self, tensor: Any, values: Any) -> None:
+        """Copies an array or a tensor into a tensor."""
+        with self._torch.no_grad():
+            tensor.copy_(self._torch.as_tensor(values))
 
     def tensor(self, array: Array) -> Any:
         """A tensor over an array, or on a device a copy of it."""
         if self.how.device != "cpu" or not array.flags.writeable:
             return self._torch.tensor(array, device=self.how.device)
         return self._torch.from_numpy(array)
+
+    def precision(self) -> AbstractContextManager[None]:
+        """What forward and backward run in."""
+        return tf32() if self.how.precision == "tf32" else nullcontext()
 
     # ── forward and backward ─────────────────────────────────────────────────────────────────────
     def measure(self, key: Sequence[int], feeds: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,10 +98,9 @@ class Trainer:
             self._key.copy_(torch.tensor(key))
         given = [self.entering(feeds[name]) for name in self._takes]
         try:
-            if self.how.precision is None:
+            if self._reduced is None:
                 return self._measure(*given)
-            reduced = torch.bfloat16 if self.how.precision == "bf16" else torch.float16
-            with torch.autocast(self.how.device, dtype=reduced):
+            with torch.autocast(self.how.device.partition(":")[0], dtype=self._reduced):
                 return self._measure(*given)
         except (IndexError, RuntimeError) as error:
             raise out_of_range(error) from error
@@ -135,16 +144,24 @@ class Trainer:
         if scale != 1.0:
             torch._foreach_mul_([each.grad for each in parameters], 1 / scale)
 
-    def norm(self, names: Sequence[str]) -> float:
-        """The length of all gradients as one vector; not finite if one of them isn't."""
+    def figures(self, results: Sequence[Any], names: Sequence[str]) -> tuple[list[float], float]:
+        """Results of no axes, and the length of these parameters' gradients as one vector, which is
+        not finite if one of them isn't. A device is waited for once."""
         torch = self._torch
-        grads = [self.tensor_of[name].grad for name in names]
-        if not grads:
-            return 0.0
-        norms = torch._foreach_norm(grads)
-        if self.how.device == "cpu" and len(norms) <= FEW:
-            return math.hypot(*[each.item() for each in norms])
-        return float(torch.linalg.vector_norm(torch.stack(norms)))
+        gradients = [self.tensor_of[name].grad for name in names]
+        norms = torch._foreach_norm(gradients) if gradients else []
+        if self.how.device == "cpu":
+            if len(norms) > FEW:
+                norms = [torch.linalg.vector_norm(torch.stack(norms))]
+            return [float(self.array(each)) for each in results], math.hypot(*map(_item, norms))
+        parts = [torch.as_tensor(each, device=self.how.device) for each in results]
+        if norms:
+            parts.append(torch.linalg.vector_norm(torch.stack(norms)))
+        try:
+            found = torch.stack([each.detach().double() for each in parts]).tolist()
+        except RuntimeError as error:
+            raise out_of_range(error) from error
+        return found[: len(results)], found[len(results)] if norms else 0.0
 
     def finite(self, names: Sequence[str]) -> bool:
         return all(bool(self.tensor_of[name].grad.isfinite().all()) for name in names)
@@ -171,9 +188,10 @@ class Trainer:
         return self._loss_scale > 1.0
 
     # ── for those who look ───────────────────────────────────────────────────────────────────────
-    def state(self, name: str) -> Any:
-        """A state's tensor now; a layer may have put another in its place."""
-        return self.module.state_dict()[name]
+    def held(self, names: Collection[str]) -> dict[str, Any]:
+        """States' tensors now; a layer may have put another in a state's place."""
+        now = self.module.state_dict() if names else {}
+        return {name: now[name] for name in names}
 
     def array(self, tensor: Any) -> Array:
         """A tensor's numbers; a Python number's too."""
@@ -196,3 +214,16 @@ class Trainer:
         return bool(sums.sum().isfinite()) or bool(
             all(self.tensor_of[name].isfinite().all() for name in names)
         )
+
+
+def _item(tensor: Any) -> float:
+    return tensor.item()
+
+
+@contextmanager
+def tf32() -> Iterator[None]:
+    allow_tf32(True)
+    try:
+        yield
+    finally:
+        allow_tf32(False)
