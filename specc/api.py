@@ -87,13 +87,18 @@ class Spec:
         dtype: str = "float32",
         seed: int | None = None,
         threads: int | None = None,
+        device: str | None = None,
+        precision: str | None = None,
+        compiled: bool | None = None,
     ) -> Trainer:
         """A train block's step for your own loop; the last block unless one is named.
 
-        `threads` is as in `specc run --threads`; it holds for the whole process.
+        `threads` is as in `specc run --threads`; it holds for the whole process. `device`,
+        `precision` and `compiled` are torch's, as in `specc run`.
         """
         pipeline.check_options(backend, dtype, seed)
-        how = {} if threads is None else {"threads": threads}
+        said = {"threads": threads, "device": device, "precision": precision, "compiled": compiled}
+        how = {name: value for name, value in said.items() if value is not None}
         pipeline.check_how(backend, how)
         trains = {train.name: train for train in self.built.trains}
         if not trains or (name is not None and name not in trains):

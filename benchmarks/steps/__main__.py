@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+from benchmarks.page import write
 from benchmarks.steps.launch import QUICK, Effort
 from benchmarks.steps.systems import SYSTEMS
 from benchmarks.steps.table import section
@@ -19,6 +21,8 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("--systems", default=",".join(SYSTEMS), metavar="A,B")
     parser.add_argument("--threads", default="1,2", metavar="A,B")
     parser.add_argument("--no-inference", action="store_true")
+    parser.add_argument("--device", default="cpu", metavar="D", help="cuda: torch's steps there")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="the page to write")
     options = parser.parse_args(words)
     lines = section(
         [WORKLOADS[name] for name in options.workloads.split(",")],
@@ -26,8 +30,11 @@ def main(words: Sequence[str]) -> None:
         QUICK if options.quick else Effort(),
         [int(count) for count in options.threads.split(",")],
         inference=not options.no_inference,
+        device=options.device,
     )
     print(lines)
+    if options.write:
+        write(options.write, [lines])
 
 
 if __name__ == "__main__":

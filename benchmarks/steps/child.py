@@ -1,6 +1,6 @@
 """One system and one workload in a process of its own: answers a parent's words, a line each.
 
-python -m benchmarks.steps.child WORKLOAD SYSTEM train|predict:N THREADS
+python -m benchmarks.steps.child WORKLOAD SYSTEM train|predict:N THREADS [DEVICE]
 """
 
 from __future__ import annotations
@@ -154,12 +154,13 @@ def answer(make: Callable[[], Child]) -> None:
         print(json.dumps(answer(*arguments)), file=answers, flush=True)
 
 
-def made(name: str, system: str, what: str, count: str) -> Child:
+def made(name: str, system: str, what: str, count: str, device: str = "cpu") -> Child:
     workload, threads = WORKLOADS[name], int(count)
     weights = initial_weights(workload)
     kind, _, batch = what.partition(":")
     if kind == "train":
-        return trained(workload, SYSTEMS[system].training(workload, weights, threads), threads)
+        training = SYSTEMS[system].training(workload, weights, threads, device)
+        return trained(workload, training, threads)
     return predicted(workload, SYSTEMS[system].inference(workload, weights), int(batch), threads)
 
 

@@ -118,7 +118,7 @@ def _pinned(threads: int) -> Any:
 
 @contextmanager
 def processes(
-    workload: Workload, systems: Sequence[str], what: str, threads: int
+    workload: Workload, systems: Sequence[str], what: str, threads: int, device: str
 ) -> Iterator[tuple[list[Process], dict[str, str]]]:
     """The systems that could be started, and why the others could not."""
     absent: dict[str, str] = {}
@@ -126,7 +126,8 @@ def processes(
     with ExitStack() as stack:
         for system in systems:
             try:
-                process = Process(system, threads, CHILD, workload.name, system, what, str(threads))
+                words = (workload.name, system, what, str(threads), device)
+                process = Process(system, threads, CHILD, *words)
             except Absent as reason:
                 absent[system] = str(reason)
             else:
@@ -136,14 +137,19 @@ def processes(
 
 
 def measure(
-    workload: Workload, systems: Sequence[str], what: str, threads: int, effort: Effort
+    workload: Workload,
+    systems: Sequence[str],
+    what: str,
+    threads: int,
+    effort: Effort,
+    device: str = "cpu",
 ) -> Measured:
     """Launches what of the systems does this, compares first results, then times in turns."""
-    systems = [name for name in systems if SYSTEMS[name].takes(workload, what == "train")]
+    systems = [name for name in systems if SYSTEMS[name].takes(workload, what == "train", device)]
     launches: list[Launch] = []
     absent: dict[str, str] = {}
     for _ in range(effort.launches):
-        with processes(workload, systems, what, threads) as (running, missing):
+        with processes(workload, systems, what, threads, device) as (running, missing):
             absent |= missing
             launch = race(running, effort)
             launch.memory = {each.system: each.ask("memory") for each in running}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -19,10 +20,10 @@ class Training:
         workload: Workload,
         weights: dict[str, np.ndarray],
         backend: str,
-        threads: int | None = None,
+        **choices: Any,
     ) -> None:
         try:
-            self.trainer = specc.load(workload.spec).trainer(backend=backend, threads=threads)
+            self.trainer = specc.load(workload.spec).trainer(backend=backend, **choices)
         except specc.SpecError as error:
             raise _absence(error) from None
         _library(backend)

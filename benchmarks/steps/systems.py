@@ -34,23 +34,32 @@ class System:
     only_images: bool = False  # says something new only where there are convolutions
     only_training: bool = False
     told_threads: bool = False  # the others read what the process's environment says
+    on_device: str = ""  # the module whose Training takes a device
 
     def training(
-        self, workload: Workload, weights: dict[str, np.ndarray], threads: int = 1
+        self,
+        workload: Workload,
+        weights: dict[str, np.ndarray],
+        threads: int = 1,
+        device: str = "cpu",
     ) -> Training:
         told = {"threads": threads} if self.told_threads else {}
-        return self._class("Training")(workload, weights, **dict(self.options), **told)
+        placed = {"device": device} if device != "cpu" else {}
+        made = self._class("Training", self.on_device if placed else self.module)
+        return made(workload, weights, **dict(self.options), **told, **placed)
 
     def inference(self, workload: Workload, weights: dict[str, np.ndarray]) -> Inference:
-        return self._class("Inference")(workload, weights, **dict(self.options))
+        return self._class("Inference", self.module)(workload, weights, **dict(self.options))
 
-    def _class(self, name: str) -> Callable[..., Any]:
+    def _class(self, name: str, module: str) -> Callable[..., Any]:
         try:
-            return getattr(import_module(f"benchmarks.steps.{self.module}"), name)
+            return getattr(import_module(f"benchmarks.steps.{module}"), name)
         except ModuleNotFoundError as error:
             raise Absent(f"{error.name} is not installed") from None
 
-    def takes(self, workload: Workload, training: bool) -> bool:
+    def takes(self, workload: Workload, training: bool, device: str = "cpu") -> bool:
+        if device != "cpu" and not self.on_device:
+            return False
         if self.only_images and len(workload.inputs.get("image", ())) < 3:
             return False
         return training or not self.only_training
@@ -58,17 +67,28 @@ class System:
 
 EAGER, BY_HAND = "torch", "by hand"  # what the others are divided by
 SYSTEMS = {
-    EAGER: System("torch eager", "torch_eager"),
+    EAGER: System("torch eager", "torch_eager", on_device="torch_placed"),
     "torch fused": System(
-        "torch, fused optimizer", "torch_eager", (("fused", True),), only_training=True
+        "torch, fused optimizer", "torch_eager", (("fused", True),),
+        only_training=True, on_device="torch_placed",
     ),
     "torch channels-last": System(
         "torch, fused, channels-last", "torch_eager",
-        (("fused", True), ("channels_last", True)), only_images=True,
+        (("fused", True), ("channels_last", True)), only_images=True, on_device="torch_placed",
+    ),
+    "torch compiled": System(
+        "torch, fused, torch.compile", "torch_placed", (("fused", True), ("compiled", True)),
+        only_training=True, on_device="torch_placed",
     ),
     BY_HAND: System("NumPy by hand", "by_hand"),
     "specc": System("specc, NumPy", "specc_program", (("backend", "numpy"),), told_threads=True),
-    "specc torch": System("specc, torch", "specc_program", (("backend", "torch"),)),
+    "specc torch": System(
+        "specc, torch", "specc_program", (("backend", "torch"),), on_device="specc_program"
+    ),
+    "specc compiled": System(
+        "specc, torch, --compile", "specc_program", (("backend", "torch"), ("compiled", True)),
+        only_training=True, on_device="specc_program",
+    ),
     "specc onnx": System(
         "specc, ONNX Runtime", "specc_program", (("backend", "onnx"),), told_threads=True
     ),

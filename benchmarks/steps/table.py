@@ -12,6 +12,7 @@ from benchmarks.steps.workloads import Workload
 
 PREDICTED = (1, 64)  # batches of inference
 HEADING = "## How fast a training step is"
+ON_DEVICE = "## How fast torch's training step is on a GPU"
 PACKAGES = ("numpy", "torch", "onnxruntime")
 Column = tuple[str, Measured]
 
@@ -22,12 +23,13 @@ def section(
     effort: Effort,
     threads: Sequence[int] = (1, 2),
     inference: bool = True,
+    device: str = "cpu",
 ) -> str:
     """Measures everything, which takes minutes, and says where it is on the way."""
 
     def column(what: str, count: int, title: str) -> Column:
         print(f"{workload.title}: {title}", file=sys.stderr, flush=True)
-        measured = measure(workload, systems, what, count, effort)
+        measured = measure(workload, systems, what, count, effort, device)
         absent.update(measured.absent)
         return title, measured
 
@@ -40,12 +42,15 @@ def section(
         ]
         first.append((workload.name, steps[0][1]))
         parts += [f"### {workload.name}: {workload.title}", "", *_steps(steps), ""]
-        if inference:
+        if inference and device == "cpu":
             predictions = [column(f"predict:{n}", 1, f"inference of {n}") for n in PREDICTED]
             parts += [*_table(predictions), ""]
     missing = [f"Not measured: {SYSTEMS[name].title} ({why})." for name, why in absent.items()]
     method = _method(effort, threads[0])
-    return "\n".join([HEADING, "", *method, *_summary(first), "", *parts, *missing]) + "\n"
+    heading = HEADING
+    if device != "cpu":
+        heading, method = ON_DEVICE, _device_method(effort, threads[0], device)
+    return "\n".join([heading, "", *method, *_summary(first), "", *parts, *missing]) + "\n"
 
 
 def _summary(columns: Sequence[Column]) -> list[str]:
@@ -124,5 +129,23 @@ def _method(effort: Effort, threads: int) -> list[str]:
         "what ten warm steps keep and what they hold in passing.",
         "",
         machine(*PACKAGES),
+        "",
+    ]
+
+
+def _device_method(effort: Effort, threads: int, device: str) -> list[str]:
+    import torch
+
+    block = f"{effort.block_s * 1e3:.0f} ms each"
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+    return [
+        f"The same workloads where torch computes on `{device}`, {name}: a step as a ratio to",
+        "torch eager, by the wall's clock. A step takes a batch as NumPy arrays to the device and",
+        "its loss back. float32 is whole: nothing is rounded to TF32. Most of these steps are so",
+        "small that what is timed is how fast Python launches kernels, not how fast they run.",
+        f"{threads} cores; blocks of {block}, medians of {effort.rounds} rounds and of",
+        f"{effort.launches} launch{'es' if effort.launches > 1 else ''}.",
+        "",
+        machine("torch"),
         "",
     ]

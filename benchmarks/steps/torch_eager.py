@@ -130,7 +130,7 @@ def _model(workload: Workload, weights: dict[str, np.ndarray], channels_last: bo
     return model
 
 
-def _tensors(inputs: dict[str, np.ndarray], layout: torch.memory_format) -> Iterator[torch.Tensor]:
+def tensors(inputs: dict[str, np.ndarray], layout: torch.memory_format) -> Iterator[torch.Tensor]:
     for each in inputs.values():
         tensor = torch.from_numpy(each)
         yield tensor.contiguous(memory_format=layout) if tensor.is_floating_point() else tensor
@@ -153,7 +153,7 @@ class Training:
 
     def step(self, label: np.ndarray, **inputs: np.ndarray) -> float:
         self.optimizer.zero_grad()
-        logits = self.model(*_tensors(inputs, self.layout))
+        logits = self.model(*tensors(inputs, self.layout))
         loss = cross_entropy(logits.flatten(0, -2), torch.from_numpy(label).flatten())
         loss.backward()
         if self.clipped:
@@ -177,4 +177,4 @@ class Inference:
 
     @torch.inference_mode()
     def predict(self, **inputs: np.ndarray) -> np.ndarray:
-        return self.model(*_tensors(inputs, self.layout)).numpy()
+        return self.model(*tensors(inputs, self.layout)).numpy()
