@@ -343,6 +343,7 @@ def test_numpy_multiplies_all_steps_at_once_where_it_can() -> None:
     kinds = [[n.op.name for n in toposort(s.attributes["body"].results)] for s in scans]
     assert [names.count("matmul") for names in kinds] == [1, 1]  # by the state, and its gradient's
     assert [scan.attributes["states"] for scan in scans] == [2, 2]  # no sum is carried
+    assert [{"sigmoid", "tanh"} & {*names} for names in kinds] == [{"sigmoid", "tanh"}, set()]
 
 
 # ── what ONNX models are like ────────────────────────────────────────────────────────────────────

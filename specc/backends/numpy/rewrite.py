@@ -23,6 +23,7 @@ from specc.backends.numpy.operations import (
 from specc.backends.numpy.sums import (
     added_in_place,
     deviation_of_shifted,
+    joined_parts,
     mean_of_shifted,
     nothing_added,
     nothing_divided,
@@ -52,7 +53,7 @@ def rewrite(graph: Graph) -> Graph:
         "max_pool_gradient": (shifted_pool_gradient,),
         "slice": (part_of_input_gradient,),
         "sum": (sum_of_neg, sum_of_scaled, sum_of_products, sum_of_pool_gradient, sum_of_terms),
-        "add": (twice, shifted_twice, nothing_added, added_in_place),
+        "add": (twice, shifted_twice, nothing_added, added_in_place, joined_parts),
         "multiply": (scaled_twice, across_reshapes),
         "neg": (scaled_neg, across_reshapes),
         "divide": (nothing_divided, mean_of_shifted, divided_twice, across_reshapes),
@@ -65,7 +66,7 @@ def rewrite(graph: Graph) -> Graph:
     }
     names = {*RULES, *own}
     rules = {n: (*RULES.get(n, ()), *own.get(n, ())) for n in names}
-    graph = passes.simplify(lift(graph), rules)
+    graph = passes.simplify(lift(passes.recall(graph)), rules)
     folded = fold(graph)
     return graph if folded is graph else passes.simplify(folded, rules)
 

@@ -187,3 +187,47 @@ def nothing_divided(node: Node) -> Node | None:
     """0 / n → 0, n a number of elements"""
     a, b = node.inputs
     return a if equals(a, 0.0) and _count(b) is not None else None
+
+
+# ── parts of one array ───────────────────────────────────────────────────────────────────────────
+def joined_parts(node: Node) -> Node | None:
+    """pad(a) + pad(b) → concat(a, b), of parts that lie side by side: a split's gradient"""
+    terms, found = [node], list[Node]()
+    while terms:
+        term = terms.pop()
+        if is_(term, "add"):
+            terms += term.inputs
+        elif is_(term, "pad") and term.attributes["value"] == 0:
+            found.append(term)
+        else:
+            return None
+    axes = {axis for each in found for axis in _padded(each)}
+    if len(axes) != 1:
+        return None
+    (axis,) = axes
+    starts = {each.attributes["low"][axis]: each.inputs[0] for each in found}
+    if len(starts) < len(found) or not all(isinstance(start, int) for start in starts):
+        return None
+    begin = end = min(starts)
+    parts: list[Node] = []
+    for start in sorted(starts):
+        part = starts[start]
+        if start != end:
+            return None
+        end = start + part.shape[axis]
+        parts += part.inputs if _joins(part, axis) else (part,)
+    joined = emit("concat", *parts, axis=axis)
+    zeros = [0] * node.rank
+    low, high = ([*zeros[:axis], n, *zeros[axis + 1 :]] for n in (begin, node.shape[axis] - end))
+    if joined.shape == node.shape:
+        return joined
+    return emit("pad", joined, low=tuple(low), high=tuple(high), value=0.0)
+
+
+def _padded(pad: Node) -> list[int]:
+    pairs = zip(pad.attributes["low"], pad.attributes["high"], strict=True)
+    return [axis for axis, pair in enumerate(pairs) if any(each != 0 for each in pair)]
+
+
+def _joins(node: Node, axis: int) -> bool:
+    return is_(node, "concat") and node.attributes["axis"] == axis
