@@ -17,6 +17,7 @@ from benchmarks.steps.workloads import WORKLOADS
 def main(words: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.steps", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one launch of a few short blocks")
+    parser.add_argument("--launches", type=int, default=Effort.launches, metavar="N")
     parser.add_argument("--workloads", default=",".join(WORKLOADS), metavar="A,B")
     parser.add_argument("--systems", default=",".join(SYSTEMS), metavar="A,B")
     parser.add_argument("--threads", default="1,2", metavar="A,B")
@@ -27,7 +28,7 @@ def main(words: Sequence[str]) -> None:
     lines = section(
         [WORKLOADS[name] for name in options.workloads.split(",")],
         options.systems.split(","),
-        QUICK if options.quick else Effort(),
+        QUICK if options.quick else Effort(launches=options.launches),
         [int(count) for count in options.threads.split(",")],
         inference=not options.no_inference,
         device=options.device,

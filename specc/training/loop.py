@@ -225,7 +225,10 @@ class Loop:
 
     def _save_what_is_good(self) -> None:
         """A step that was refused changed nothing; one that broke the weights must not be kept."""
-        self.learner.fetch()
+        try:
+            self.learner.fetch()
+        except SpecError:  # of a device that gives nothing back any more
+            return self.checkpoints.write_best()
         if all(np.isfinite(values).all() for values in self.learner.parameters.values()):
             self._checkpoint()
         else:

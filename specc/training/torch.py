@@ -20,8 +20,9 @@ from specc.backends import backend
 from specc.backends.numpy.runtime import random_bits
 from specc.ir.graph import Graph
 from specc.ir.model import Model, Spec, Train
+from specc.training.feeds import batch_inputs
 from specc.training.files import write_atomically
-from specc.training.learner import Arrays, Learner
+from specc.training.learner import Arrays, Learner, lengths_of
 from specc.training.predict import initial_weights, load_weights
 
 # Below it no gradient's square overflows, and no update of an optimizer that divides by an epsilon
@@ -106,6 +107,8 @@ class TorchLearner(Learner):
         self.trainer = self._torch.Trainer(self.train.model, graphs, self.dtype, self.how, draw)
         self._measured = graphs[0]
         self._update_graph = update
+        inputs = batch_inputs(self._measured)
+        self._witnesses = {n: n for n, node in inputs.items() if node.dtype == "float"}
         self._trained = [each.name for each in passes.trained(self.train)]
         self._parts = passes.gradient_pairs(self.train)
 
@@ -169,23 +172,32 @@ class TorchLearner(Learner):
         """As the learner's. In fp16 a step whose gradients overflow is left out, once it is known.
 
         Raises:
-            SpecError: R201 before anything has changed; R202 if the update made a parameter that
-                isn't finite.
+            SpecError: D008, R107 or R201 before anything has changed; R202 if the update made a
+                parameter that isn't finite.
         """
         trainer = self.trainer
         self._key[1] = self.steps
         self._step[...] = self.steps
         streams = self.streams.at(self.graph, batch)
+        if self._on_device:
+            trainer.check_places(batch, lengths_of(self.graph, batch))
         feeds = self._feeds_of({**self.metric_states, **streams, **batch})
         if self._on_device:
-            before = trainer.held(self.states)
-            self._kept_states = {name: tensor.clone() for name, tensor in before.items()}
+            self._kept_states = trainer.kept(self.states, self._kept_states)
         with trainer.precision():
             results = trainer.measure((self.seed, self.steps), feeds)
             parts = [(results[name], on) for name, on in self._parts]
             trainer.gradients(parts, self._trained)
-        figures, norm = trainer.figures([results[n] for n in self._reported], self._trained)
+        figures, norm, squares = trainer.figures(
+            [results[name] for name in self._reported],
+            self._trained,
+            [feeds[name] for name in self._witnesses],
+        )
         reported = dict(zip(self._reported, figures, strict=True))
+        for name, square in zip(self._witnesses, squares, strict=True):
+            if not math.isfinite(square):
+                self._restore_states()
+                self.fitted.check_finite(name, batch[name])
         finite = math.isfinite(norm) or trainer.finite(self._trained)
         if not (math.isfinite(reported["objective"]) and finite):
             if trainer.rescaled(False):
@@ -238,6 +250,12 @@ class TorchLearner(Learner):
         """From a device, on which parameters, moments and states stay from step to step."""
         if not self._ahead:
             return
+        try:
+            self._fetch()
+        except RuntimeError as error:
+            raise self._torch.out_of_range(error) from error
+
+    def _fetch(self) -> None:
         for name in self._trained:
             np.copyto(self.parameters[name], self.trainer.array(self.trainer.tensor_of[name]))
         for tensor, array in self._away:

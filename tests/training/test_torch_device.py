@@ -14,9 +14,10 @@ import torch
 
 from specc import SpecError, language
 from specc.backends.torch import prepare_device
+from specc.backends.torch.bounds import bounds
 from specc.training.checkpoint import Checkpoints, restore
 from specc.training.folder import CHECKPOINT
-from specc.training.torch import TorchLearner
+from specc.training.torch import TorchLearner, measured
 from tests.check import assert_close
 
 SPEC = """
@@ -105,7 +106,7 @@ def test_a_refused_step_leaves_a_device_as_it_was() -> None:
     away.step(second)  # its results stay there
     away = learner_on(DEVICE)
     away.step(first)
-    with pytest.raises(SpecError, match="R201"):
+    with pytest.raises(SpecError, match="D008"):
         away.step({**second, "x": np.full((7, 5), np.inf)})
     assert_same(before, held(away))
 
@@ -125,3 +126,42 @@ def test_only_cuda_rounds_to_tf32() -> None:
     check_how("torch", {"precision": "tf32", "device": "cuda:1"})
     with pytest.raises(SpecError, match="only CUDA rounds to tf32"):
         check_how("torch", {"precision": "tf32"})
+
+
+def test_a_device_is_not_asked_for_a_place_that_is_none() -> None:
+    """CUDA would stop the process: what is fed is looked at before."""
+    away = learner_on(DEVICE)
+    (batch,) = batches(1)
+    batch["y"][2] = 3
+    with pytest.raises(SpecError, match="index 3 of `y` is out of range"):
+        away.step(batch)
+    (batch,) = batches(1)
+    away.step(batch)
+
+
+def test_places_are_found_through_calls_and_scans() -> None:
+    spec = """
+cell Word(n: int) {
+    input i: int[batch]
+    state h: float[batch, n] = 0
+    embedded = i -> Embedding(7, n)
+    h' = tanh(embedded + h)
+    return h'
+}
+model Net() {
+    input  words: int[batch, time]
+    input  free: int[batch]
+    target y: int[batch]
+    states, last = scan(Word(4), words, axis = 1)
+    logits = mean(states, axis = 1) -> Linear(3)
+    output logits, other = free * 2
+    loss   cross_entropy(logits, y)
+}
+train {
+    optimizer sgd(lr = 0.1)
+    steps     1
+}
+"""
+    train = language.loads(spec).trains[0]
+    found = {each.name: each.count for each in bounds(measured(train)[0])}
+    assert found == {"words": 7, "y": 3}

@@ -144,6 +144,8 @@ def steps(
     """torch.lstm, torch.gru or torch.rnn_ along the first axis: outputs, then the last states."""
     if not len(x):
         return x.new_zeros((0, *states[0].shape)), *states
+    if x.is_cuda and not torch.compiler.is_compiling():
+        _in_one_piece(function, x.shape[-1], weights)
     dtype = weights[0].dtype  # under autocast x may have another
     x = (x.flip(0) if reverse else x).to(dtype)
     first = [each[None].to(dtype) for each in states]
@@ -151,6 +153,20 @@ def steps(
     biased = len(weights) == 4
     y, *last = function(x, given, weights, biased, 1, 0.0, True, False, False)
     return y.flip(0) if reverse else y, *[each[0] for each in last]
+
+
+def _in_one_piece(
+    function: Callable[..., Any], features: int, weights: Sequence[Tensor]
+) -> None:
+    """Moves weights to where cuDNN reads them without copying them first, as nn.LSTM does."""
+    if len({each.untyped_storage().data_ptr() for each in weights}) == 1:
+        return
+    mode = [torch.rnn_relu, torch.rnn_tanh, torch.lstm, torch.gru].index(function)
+    wide = weights[1].shape[-1]
+    with torch.no_grad():
+        torch._cudnn_rnn_flatten_weight(  # pyright: ignore
+            list(weights), len(weights), features, mode, wide, 0, 1, True, False
+        )
 
 
 # ── random numbers ───────────────────────────────────────────────────────────────────────────────
@@ -199,10 +215,11 @@ def keyed_bits(
     count = math.prod(shape)
     each = 128 // bits
     low = 0xFFFFFFFF
-    a = torch.arange(-(-count // each), device=key.device)
+    first, second = key[0], key[1]
+    # Of the key's dtype by a sum with it: torch.compile takes a bare arange for 32 bits on CUDA.
+    a = torch.arange(-(-count // each), device=key.device) + (first - first)
     b, d = torch.zeros_like(a) + (number >> 32), torch.full_like(a, purpose)  # b: a scan's step
     c = torch.zeros_like(a) + (number & low)
-    first, second = key[0], key[1]
     for _ in range(10):
         left, right = a * 0xD2511F53, c * 0xCD9E8D57
         a = (right >> 32 & low) ^ b ^ first

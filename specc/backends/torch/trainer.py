@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from specc.backends.torch import bounds
 from specc.backends.torch.load import allow_tf32, load_source
 from specc.backends.torch.modes import Pair
 from specc.backends.torch.module import module_source
@@ -62,14 +63,18 @@ class Trainer:
         self._measure = torch.compile(measure, fullgraph=True) if how.compiled else measure
         self._loss_scale = 2.0**16 if how.precision == "fp16" else 1.0
         self._since = 0
+        self._bounds = bounds.bounds(measured[0]) if how.device != "cpu" else []
+        self._state_places = self._places()
         self._reduced = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(how.precision or "")
-        self._image = any(each.dim() == 4 for each in self.tensor_of.values())
+        # Channels last is what the CPU's convolutions are faster in, and CUDA's in fewer bits.
+        images = any(each.dim() == 4 for each in self.tensor_of.values())
+        self._channels_last = images and (how.device == "cpu" or self._reduced is not None)
 
     def bind(self, arrays: Mapping[str, Array]) -> None:
         """Has the parameters and states by name begin as these, and on the CPU lie in them."""
-        now = self.module.state_dict(keep_vars=True)
         for name, array in arrays.items():
-            own = now[name]
+            placed = name in self._state_places
+            own = getattr(*self._state_places[name]) if placed else self.tensor_of[name]
             if own.requires_grad and self.how.device == "cpu":
                 own.data = self._torch.from_numpy(array)
             else:
@@ -106,8 +111,8 @@ class Trainer:
             raise out_of_range(error) from error
 
     def entering(self, value: Any) -> Any:
-        """An image goes with its channels last, which torch's convolutions are faster in."""
-        if self._image and getattr(value, "ndim", 0) == 4 and value.is_floating_point():
+        """An image goes with its channels last where convolutions are faster so."""
+        if self._channels_last and getattr(value, "ndim", 0) == 4 and value.is_floating_point():
             return value.contiguous(memory_format=self._torch.channels_last)
         return value
 
@@ -144,24 +149,31 @@ class Trainer:
         if scale != 1.0:
             torch._foreach_mul_([each.grad for each in parameters], 1 / scale)
 
-    def figures(self, results: Sequence[Any], names: Sequence[str]) -> tuple[list[float], float]:
-        """Results of no axes, and the length of these parameters' gradients as one vector, which is
-        not finite if one of them isn't. A device is waited for once."""
+    def figures(
+        self, results: Sequence[Any], names: Sequence[str], feeds: Sequence[Any] = ()
+    ) -> tuple[list[float], float, list[float]]:
+        """Results of no axes; the length of these parameters' gradients as one vector; the sum of
+        each feed's squares. Finite only where all that they are of is. A device is waited for once.
+        """
         torch = self._torch
         gradients = [self.tensor_of[name].grad for name in names]
         norms = torch._foreach_norm(gradients) if gradients else []
+        flat = [each.reshape(-1) for each in feeds]
+        squares = [torch.dot(each, each) for each in flat]
         if self.how.device == "cpu":
             if len(norms) > FEW:
                 norms = [torch.linalg.vector_norm(torch.stack(norms))]
-            return [float(self.array(each)) for each in results], math.hypot(*map(_item, norms))
-        parts = [torch.as_tensor(each, device=self.how.device) for each in results]
-        if norms:
-            parts.append(torch.linalg.vector_norm(torch.stack(norms)))
-        try:
-            found = torch.stack([each.detach().double() for each in parts]).tolist()
-        except RuntimeError as error:
-            raise out_of_range(error) from error
-        return found[: len(results)], found[len(results)] if norms else 0.0
+            numbers = [each.item() for each in (*norms, *squares)]
+            shown = [float(self.array(each)) for each in results]
+        else:
+            tensors = [torch.as_tensor(each, device=self.how.device).detach() for each in results]
+            floats = [each if each.is_floating_point() else each.double() for each in tensors]
+            try:
+                numbers = torch.stack([*floats, *norms, *squares]).tolist()
+            except RuntimeError as error:
+                raise out_of_range(error) from error
+            shown, numbers = numbers[: len(results)], numbers[len(results) :]
+        return shown, math.hypot(*numbers[: len(norms)]), numbers[len(norms) :]
 
     def finite(self, names: Sequence[str]) -> bool:
         return all(bool(self.tensor_of[name].grad.isfinite().all()) for name in names)
@@ -190,8 +202,31 @@ class Trainer:
     # ── for those who look ───────────────────────────────────────────────────────────────────────
     def held(self, names: Collection[str]) -> dict[str, Any]:
         """States' tensors now; a layer may have put another in a state's place."""
-        now = self.module.state_dict() if names else {}
-        return {name: now[name] for name in names}
+        places = self._state_places
+        return {name: getattr(*places[name]) for name in names}
+
+    def _places(self) -> dict[str, tuple[Any, str]]:
+        """Which module holds a state, and as which attribute."""
+        names = {id(tensor): name for name, tensor in self.tensor_of.items()}
+        return {
+            names[id(tensor)]: (module, attribute)
+            for module in self.module.modules()
+            for attribute, tensor in module.named_buffers(recurse=False)
+            if id(tensor) in names
+        }
+
+    def check_places(self, feeds: Mapping[str, Array], lengths: Mapping[str, int]) -> None:
+        """Of a device that can't say which number is none; raises R107."""
+        bounds.check(self._bounds, feeds, lengths)
+
+    def kept(self, names: Collection[str], before: Mapping[str, Any]) -> dict[str, Any]:
+        """Copies of states, in the tensors of the copies made before where they fit."""
+        now = self.held(names)
+        if [each.shape for each in before.values()] != [each.shape for each in now.values()]:
+            return {name: tensor.clone() for name, tensor in now.items()}
+        if now:
+            self._torch._foreach_copy_(list(before.values()), list(now.values()))
+        return dict(before)
 
     def array(self, tensor: Any) -> Array:
         """A tensor's numbers; a Python number's too."""
@@ -214,10 +249,6 @@ class Trainer:
         return bool(sums.sum().isfinite()) or bool(
             all(self.tensor_of[name].isfinite().all() for name in names)
         )
-
-
-def _item(tensor: Any) -> float:
-    return tensor.item()
 
 
 @contextmanager
