@@ -46,7 +46,11 @@ def stored(graph: Graph) -> dict[str, Order]:
             turned = [each for each in reading if each.op.name == "permute"]
             multiplied = [r for each in turned for r in readers.get(id(each), [])]
             rest = all(each.op.elementwise or each in turned for each in reading)
-            if multiplied and rest and all(each.op.name == "matmul" for each in multiplied):
+            if (
+                multiplied
+                and rest
+                and all(each.op.name in ("matmul", "scan") for each in multiplied)
+            ):
                 found[node.attributes["name"]] = (1, 0)
     gradients = {f"gradient.{name}": order for name, order in found.items()}
     found.update((o.name, gradients[o.name]) for o in graph.outputs if o.name in gradients)

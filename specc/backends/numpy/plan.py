@@ -199,6 +199,9 @@ class _Planner:
     def _scan(self, node: Node) -> None:
         """Memory for each item, then one step that fills them side by side."""
         given = [self.materialised(self.values[id(each)]) for each in node.inputs]
+        for at in range(node.attributes["states"] + node.attributes["scanned"], len(given)):
+            if given[at].node.rank > 1 and not given[at].contiguous:  # read at every step
+                given[at] = self._copied(given[at], plain(given[at].node.rank))
         made: list[Value] = []
         for index in range(len(node.type.items)):
             read = [n for n in self.items[id(node)] if n.attributes["index"] == index]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from specc import passes
 from specc.backends.numpy.fold import fold
+from specc.backends.numpy.gates import gates
 from specc.backends.numpy.lift import lift
 from specc.backends.numpy.operations import (
     WINDOW,
@@ -66,7 +67,7 @@ def rewrite(graph: Graph) -> Graph:
     }
     names = {*RULES, *own}
     rules = {n: (*RULES.get(n, ()), *own.get(n, ())) for n in names}
-    graph = passes.simplify(lift(passes.recall(graph)), rules)
+    graph = passes.simplify(lift(passes.recall(gates(graph))), rules)
     folded = fold(graph)
     return graph if folded is graph else passes.simplify(folded, rules)
 
