@@ -155,9 +155,7 @@ def steps(
     return y.flip(0) if reverse else y, *[each[0] for each in last]
 
 
-def _in_one_piece(
-    function: Callable[..., Any], features: int, weights: Sequence[Tensor]
-) -> None:
+def _in_one_piece(function: Callable[..., Any], features: int, weights: Sequence[Tensor]) -> None:
     """Moves weights to where cuDNN reads them without copying them first, as nn.LSTM does."""
     if len({each.untyped_storage().data_ptr() for each in weights}) == 1:
         return
