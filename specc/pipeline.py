@@ -78,14 +78,18 @@ def compile(
     *,
     updates: Mapping[str, str] | None = None,
     without: Collection[str] = (),
+    threads: int = 0,
 ) -> Program:
     """A graph without calls as a NumPy program; `updates` are results written into feeds.
 
-    `without` names passes of the NumPy backend to leave out, to find which one is at fault.
+    `without` names passes of the NumPy backend to leave out, to find which one is at fault;
+    `threads` are those that a product has, 0 where that isn't known.
     """
     from specc.backends import numpy
 
-    return numpy.compile(graph, dtype, updates=dict(updates or {}), without=without)
+    return numpy.compile(
+        graph, dtype, updates=dict(updates or {}), without=without, threads=threads
+    )
 
 
 def source_of(graph: Graph, dtype: str = "float32") -> str:

@@ -37,7 +37,7 @@ class Divided:
         self, program: Program, division: Division, threads: int, without: Collection[str]
     ) -> None:
         def compiled(graph: Graph | None) -> Program | None:
-            return graph and pipeline.compile(graph, program.dtype, without=without)
+            return graph and pipeline.compile(graph, program.dtype, without=without, threads=1)
 
         self.program, self.division, self.threads = program, division, threads
         self.source = program.source

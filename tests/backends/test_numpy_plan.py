@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
-from specc.backends.numpy import compile, fuse, generate
+from specc.backends.numpy import compile, fuse, generate, runtime
 from specc.backends.numpy.plan import make_plan
 from specc.backends.numpy.rewrite import rewrite
 from specc.ir import Graph, Node, Output, constant, emit, toposort
@@ -305,6 +307,33 @@ def test_an_update_is_made_where_it_goes_once_the_old_is_read(read_late: bool) -
     found = program.run({"m": m, "g": g})
     np.testing.assert_array_equal(m, wanted["m"])
     np.testing.assert_array_equal(found["y"], wanted["y"])
+
+
+@pytest.mark.parametrize("rows", [0, 1, 32, 37, 64, 200])
+def test_products_in_strips_are_those_of_the_whole(rows: int) -> None:
+    """Rows of a result, of a gradient, and of one that lies turned; 37 rows can't be cut."""
+    x, d = given("x", BATCH, 256), given("d", BATCH, 128)
+    w, v = given("w", 128, 256, role="parameter"), given("v", 256, 128, role="parameter")
+    results = {"y": x @ swap_last(w), "z": x @ v, "gradient.w": swap_last(d) @ x}
+    graph = graph_of([x, d, w, v], **results, gradient=swap_last(x) @ d)
+    feeds = feeds_for(graph, 0, batch=rows)
+    whole, cut = compile(graph, "float64"), compile(graph, "float64", threads=1)
+    assert "strips(" not in whole.source
+    assert cut.source.count(" = strips(") == 2  # of the batch's rows and of the weights'
+    assert not re.search(r"matmul\((x|x_T|d_T), ", cut.source)
+    assert len(re.findall(r"matmul\((x|x_T|d_T), ", whole.source)) == 4
+    wanted = whole(feeds)
+    for name, array in cut(feeds).items():
+        assert_close(array, wanted[name], what=name)
+
+
+@pytest.mark.parametrize(
+    ("rows", "factors", "count"),
+    [(64, 784 * 128, 8), (784, 64 * 128, 7), (63, 784 * 128, 7), (64, 128 * 64, 1),
+     (256, 1024 * 1024, 1), (61, 784 * 128, 1), (0, 784 * 128, 1)],
+)  # fmt: skip
+def test_strips_are_few_and_small(rows: int, factors: int, count: int) -> None:
+    assert runtime.strips(rows, factors) == count
 
 
 @pytest.mark.parametrize("rows", [1, 3, 200])

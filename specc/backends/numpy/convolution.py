@@ -1,6 +1,6 @@
 """Convolutions as products of copied taps: functions that generated programs carry, as `runtime`'s.
 
-Imports NumPy and `windows` alone. Images lie as [rows, channels, columns ..., batch] and are dense.
+Imports NumPy and `runtime` alone. Images lie as [rows, channels, columns ..., batch] and are dense.
 For each tap of a row its columns are copied once, and the rows of a window lie next to each other:
 k copies of the image instead of k² (after Cho and Brand, "MEC: memory-efficient convolution for
 deep neural network", ICML 2017). What depends on sizes alone is made once, as lists of views.
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from specc.backends.numpy.runtime import windows
+from specc.backends.numpy.runtime import UNPACKED, windows
 
 
 # ── convolutions ─────────────────────────────────────────────────────────────────────────────────
@@ -78,7 +78,6 @@ def in_parts(matrices: np.ndarray, factors: int) -> np.ndarray:
 
 
 COLUMNS = 2048  # of a product: with more, OpenBLAS leaves the cache, at a third of its speed
-UNPACKED = 1_000_000  # multiplications up to which OpenBLAS packs nothing: good for narrow matrices
 
 
 def convolution(

@@ -59,6 +59,7 @@ def generate(
     without: Collection[str] = (),
     reuse: bool = True,
     poison: bool = False,
+    threads: int = 0,
 ) -> Generated:
     """The module for a graph without calls.
 
@@ -68,6 +69,7 @@ def generate(
         without: names of passes that are left out.
         reuse: False gives each value memory of its own.
         poison: True fills memory with NaN as soon as its value is no longer needed.
+        threads: those that NumPy has for a product, 0 where that isn't known.
     """
     if "rewrite" not in without:
         graph = rewrite(graph)
@@ -88,7 +90,7 @@ def generate(
     names = Names([*SPOKEN, *pieces("runtime"), *pieces("frame")])
     dynamic = tuple(dynamic_axes(graph))
     axis_names = {name: names.new(name) for name in dynamic}
-    module = Module(dtype, names, axis_names, list(plan.slots), loops, reuse, poison)
+    module = Module(dtype, names, axis_names, list(plan.slots), loops, reuse, poison, threads)
     write = Writer(module)
     direct = [value for place, value in enumerate(plan.outputs) if value.output == place]
     write.main.body += _entry(graph, plan, direct, write)

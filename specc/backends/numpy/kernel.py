@@ -27,6 +27,7 @@ class Site(Protocol):
     operands: Sequence[Node]  # the nodes that they are, broadcasts undone where the row allows it
     out: str
     scratch: Sequence[str]
+    threads: int  # of a product; 0: of these, nothing is known
 
     def extent(self, extent: Extent) -> str:
         """A size as an expression."""
@@ -44,6 +45,10 @@ class Site(Protocol):
         """A name for `expression`, in which {} is the array `name`; made early if it can be, that
         is if that array and the `others` that it speaks of are known then.
         """
+        ...
+
+    def early(self, wanted: str, expression: str) -> str:
+        """A name for what the sizes alone decide."""
         ...
 
     def bits(self, index: int) -> str:

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 from specc.backends.numpy.kernel import Kernel, Site, Write, no, yes
 from specc.backends.numpy.layout import Order, order_of_view, plain
+from specc.backends.numpy.runtime import STRIPPED, UNPACKED
 from specc.backends.numpy.scan import scan
 from specc.backends.numpy.window_kernels import window_kernels
 from specc.ir import Extent, Node, Type
-from specc.ir.size import product
+from specc.ir.size import axes, evaluate, product
 
 SHORT = 8  # a reduction calls its loop once a row: over fewer elements, whole slices are quicker
+ASSUMED = 64  # a dynamic axis' length where it decides what may be worth while
 BLOCK = 8192  # elements that erf works on at a time: five rows of them stay in the cache
 
 
@@ -246,6 +248,10 @@ def _size(s: Site) -> str:
 
 # ── linear ───────────────────────────────────────────────────────────────────────────────────────
 def _matmul(s: Site) -> list[str]:
+    return _in_strips(s) or _whole_product(s)
+
+
+def _whole_product(s: Site) -> list[str]:
     a, b = s.operands
     left, right = s.inputs
     out = s.out
@@ -255,6 +261,39 @@ def _matmul(s: Site) -> list[str]:
         left = s.view(left, f"{{}}.reshape({s.shape((rows, a.shape[-1]))})")
         out = s.view(out, f"{{}}.reshape({s.shape((rows, b.shape[-1]))})")
     return [f"np.matmul({left}, {right}, out={out})"]
+
+
+def _in_strips(s: Site) -> list[str] | None:
+    """The rows of the result as it lies, some at a time: small products that OpenBLAS packs nothing
+    for. That pays on one thread, where what isn't cut lies plainly.
+    """
+    (a, b), (left, right), out, plainly = s.operands, s.inputs, s.out, plain(2)
+    if s.threads != 1 or a.rank != 2 or b.rank != 2 or not stripped(s.node):
+        return None
+    cut, whole, depth = 0, 1, a.shape[1]
+    if s.order(-1) != plainly:  # (a @ b).T = b.T @ a.T
+        cut, whole, plainly = 1, 0, (1, 0)
+        left, right, out = (s.view(name, "{}.T") for name in (right, left, out))
+    if s.order(whole) != plainly or s.order(cut) is None or s.order(-1) != plainly:
+        return None
+    rows, columns = s.extent(s.operands[cut].shape[cut]), s.operands[whole].shape[whole]
+    factors = s.extent(product((depth, columns)))
+    count = s.early("strips", f"{s.use('strips')}({rows}, {factors})")
+    left, out = (
+        s.view(name, f"{{}}.reshape({count}, {rows} // {count}, {s.extent(extent)})")
+        for name, extent in ((left, depth), (out, columns))
+    )
+    return [f"np.matmul({left}, {right}, out={out})"]
+
+
+def stripped(node: Node) -> bool:
+    """May the product be worth cutting, where a dynamic axis is from a quarter to four times as
+    long as it is assumed to be?
+    """
+    size = product((*node.shape, node.inputs[0].shape[-1]))
+    count = evaluate(size, dict.fromkeys(axes(size), ASSUMED))
+    spread = 1 if isinstance(size, int) else 4
+    return spread * count > UNPACKED and count <= spread * STRIPPED
 
 
 def _same_matrices(source: Node, operand: Node) -> bool:

@@ -28,6 +28,7 @@ def compile(
     without: Collection[str] = (),
     reuse: bool = True,
     poison: bool = False,
+    threads: int = 0,
 ) -> Program:
     """A program for a graph without calls.
 
@@ -36,11 +37,14 @@ def compile(
         updates: an output's name → the input whose array its result is written over.
         without: names of this backend's passes that are left out, to find which one is at fault.
         reuse, poison: for tests, as in `generate`.
+        threads: those that NumPy has for a product; 0: as many as there may be.
 
     Raises:
         SpecError: B003 for an axis that no input tells.
     """
-    made = _generated(graph, dtype, updates, without=without, reuse=reuse, poison=poison)
+    made = _generated(
+        graph, dtype, updates, without=without, reuse=reuse, poison=poison, threads=threads
+    )
     return Program(graph, made, dtype, updates)
 
 
@@ -57,6 +61,7 @@ def _generated(
     without: Collection[str],
     reuse: bool = True,
     poison: bool = False,
+    threads: int = 0,
 ) -> Generated:
     assert dtype in ("float32", "float64"), dtype
     names = [output.name for output in graph.outputs]
@@ -65,7 +70,9 @@ def _generated(
     assert len(set(fed)) == len(fed), f"inputs of {graph} share a name: {sorted(fed)}"
     for node in toposort(graph.results):
         assert node.op.name != "call", f"{node} is to be inlined before"
-    return generate(graph, dtype, updates, without=without, reuse=reuse, poison=poison)
+    return generate(
+        graph, dtype, updates, without=without, reuse=reuse, poison=poison, threads=threads
+    )
 
 
 def load_source(source: str, name: str) -> dict[str, Any]:
@@ -95,7 +102,7 @@ class Program:
             for name, node in zip(self.inputs, graph.inputs, strict=True)
         }
         self.outputs = tuple(output.name for output in graph.outputs)
-        self._direct = [self.outputs[place] for place in made.outputs]
+        self.direct = [self.outputs[place] for place in made.outputs]
         self._written = {name: self.dtypes[name] for name in updates.values()}
 
     def twin(self) -> Program:
@@ -157,22 +164,25 @@ class Program:
         """Where the results go that are written straight into `out`, or else into its own."""
         if not out:
             return own
-        return [out.get(name, home) for name, home in zip(self._direct, own, strict=True)]
+        return [out.get(name, home) for name, home in zip(self.direct, own, strict=True)]
 
     def results(
         self, run: Any, arrays: Sequence[Array], homes: Sequence[Array], out: Mapping[str, Array]
     ) -> dict[str, Any]:
         """Runs it: arrays and NumPy's numbers by name."""
-        try:
-            made = run(arrays, homes)
-        except self._out_of_range as error:
-            raise self._out_of_range_fault(error) from None
-        results = dict(zip(self.outputs, made, strict=True))
+        results = dict(zip(self.outputs, self.made(run, arrays, homes), strict=True))
         for name, array in out.items():
             if results[name] is not array:
                 np.copyto(array, results[name])
                 results[name] = array
         return results
+
+    def made(self, run: Any, arrays: Sequence[Array], homes: Sequence[Array]) -> Sequence[Any]:
+        """Runs it: its results, in the order of the outputs."""
+        try:
+            return run(arrays, homes)
+        except self._out_of_range as error:
+            raise self._out_of_range_fault(error) from None
 
     def check_writeable(self, feeds: Mapping[str, Any]) -> None:
         """Of what is written in place."""

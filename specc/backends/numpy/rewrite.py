@@ -57,7 +57,13 @@ def rewrite(graph: Graph) -> Graph:
         "add": (twice, shifted_twice, nothing_added, added_in_place, joined_parts),
         "multiply": (scaled_twice, across_reshapes),
         "neg": (scaled_neg, across_reshapes),
-        "divide": (nothing_divided, mean_of_shifted, divided_twice, across_reshapes),
+        "divide": (
+            nothing_divided,
+            mean_of_shifted,
+            divided_twice,
+            scaled_divided,
+            across_reshapes,
+        ),
         "subtract": (
             deviation_of_shifted,
             across_reshapes,
@@ -419,6 +425,15 @@ def divided_twice(node: Node) -> Node | None:
         return None
     y = inner.inputs[0]
     return x * broadcast(a, node.shape) / (y + broadcast(a * b, node.shape))
+
+
+def scaled_divided(node: Node) -> Node | None:
+    """x a / y → x / y a, with a number: Adam's step then needs memory for y alone"""
+    x, y = node.inputs
+    found = _scaled(x)
+    if found is None or found[1].rank or is_(y, "broadcast"):
+        return None
+    return found[0] / y * broadcast(found[1], node.shape)
 
 
 def _number(node: Node) -> Node | None:

@@ -75,6 +75,12 @@ def filled(value: float, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
 FILLED = 1 << 16  # elements
 
 
+def slices(length: int, rows: int) -> list[slice]:
+    """So many rows after others."""
+    starts = range(0, length, rows)
+    return [slice(start, min(start + rows, length)) for start in starts]
+
+
 # ── functions of one element ─────────────────────────────────────────────────────────────────────
 def select(condition: Any, a: Any, b: Any, out: np.ndarray) -> None:
     """where(condition, a, b) on the bits: a branch for each element would cost ten times as much.
@@ -161,6 +167,22 @@ def erf_number(x: Any) -> Any:
     out = np.array([x])
     erf(out, out, np.empty((5, 1), out.dtype))
     return out[0]
+
+
+# ── products ─────────────────────────────────────────────────────────────────────────────────────
+def strips(rows: int, factors: int) -> int:
+    """In how many strips of rows a product of so many multiplications a row is made: as few as let
+    OpenBLAS pack nothing, or one where that is no gain.
+    """
+    if UNPACKED < rows * factors <= STRIPPED:
+        for count in range(2, rows // 8 + 1):
+            if rows % count == 0 and rows // count * factors <= UNPACKED:
+                return count
+    return 1
+
+
+UNPACKED = 1_000_000  # multiplications up to which OpenBLAS packs nothing: good for narrow matrices
+STRIPPED = 7_000_000  # and up to which what isn't cut stays in the cache from strip to strip
 
 
 # ── windows ──────────────────────────────────────────────────────────────────────────────────────

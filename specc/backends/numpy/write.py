@@ -57,6 +57,7 @@ class Module:
     loops: bool = True
     reuse: bool = True
     poison: bool = False
+    threads: int = 0
     tables: list[str] = field(default_factory=list[str])
     functions: dict[str, None] = field(default_factory=dict[str, None])  # of the runtime
     operations: list[Node] = field(default_factory=list[Node])
@@ -74,6 +75,7 @@ class Writer:
         self.module, self.first = module, first  # the first slot of its plan
         self.names, self.axis_names = module.names, module.axis_names
         self.wide = module.dtype == "float64"
+        self.threads = module.threads
         self.main = self.scope = Scope()
         self._constants: set[str] = set()
         self._name_of: dict[int, str] = {}  # by id of the value: what has one name in all scopes
@@ -88,7 +90,7 @@ class Writer:
         self._loop: Loop | None = None  # whose steps are being written
         self._lengths: dict[int, str] = {}  # by a loop's first step: how long its blocks are
         self._parts: dict[int, str] = {}  # by id of the value: its part in the loop's block
-        self._cuts: list[str] = []
+        self._cuts: dict[str, tuple[str, bool]] = {}  # a part: what it is, is that known early?
         self._outer: list[str] = []
         self.node: Node = None  # type: ignore[assignment]
         self.inputs: Sequence[str] = ()
@@ -117,16 +119,24 @@ class Writer:
         rows, extent = self._lengths[loop.first], self.extent(loop.shape[loop.axis])
         rest = self.extent(loop.rest)
         self.scope.head.append(f"{rows} = max(1, {fuse.BLOCK} // max(1, {rest}))")
-        self._loop, self._parts, self._cuts = loop, {}, []
+        self._loop, self._parts, self._cuts = loop, {}, {}
         outer, self.scope.body = self.scope.body, []
         self._outer = outer
         for step in loop.steps:
             self._step(step, self.scope.body)
         inner, self.scope.body = self.scope.body, outer
         self._loop = None
-        outer.append(f"for start in range(0, {extent}, {rows}):")
-        outer.append(f"    at = slice(start, start + {rows})")
-        outer += ["    " + line for line in (*self._cuts, *inner)]
+        early = {name: text for name, (text, made) in self._cuts.items() if made}
+        late = [f"{name} = {text}" for name, (text, made) in self._cuts.items() if not made]
+        blocks, items = self.names.new("blocks"), ", ".join(["at", *early.values()])
+        self.scope.head += [
+            f"{blocks} = [",
+            *wrapped("    (" if early else "    ", [items], ")" if early else ""),
+            f"    for at in {self.use('slices')}({extent}, {rows})",
+            "]",
+        ]
+        outer.append(f"for {', '.join(['at', *early])} in {blocks}:")
+        outer += ["    " + line for line in (*late, *inner)]
 
     def _part(self, value: Value) -> str:
         """What the source calls this block's part of a value."""
@@ -138,7 +148,7 @@ class Writer:
         shape, axis = value.node.shape, loop.axis - len(loop.shape) + value.node.rank
         if value.block:
             whole = self._block(value, loop)
-            text = f"{whole}[{':, ' * axis}: {self.extent(loop.shape[loop.axis])} - start]"
+            text = f"{whole}[{':, ' * axis}: at.stop - at.start]"
         else:
             whole = self.read(value)
             if value.kind == "literal" or axis < 0 or shape[axis] == 1:
@@ -148,8 +158,7 @@ class Writer:
         name = self._views.get(key)
         if name is None:
             name = self._views[key] = self.names.new(f"{whole}_part")
-        if name not in self._parts.values():
-            self._cuts.append(f"{name} = {text}")
+        self._cuts.setdefault(name, (text, whole in self.scope.early))
         self._parts[id(value)] = name
         return name
 
@@ -350,6 +359,16 @@ class Writer:
             if lines is scope.head:
                 scope.early.add(made)
         return made
+
+    def early(self, wanted: str, expression: str) -> str:
+        name = self._views.get((wanted, expression))
+        if name is None:
+            name = self._views[wanted, expression] = self.names.new(wanted)
+        if name not in self.scope.known:
+            self.scope.known.add(name)
+            self.scope.early.add(name)
+            self.scope.head.append(f"{name} = {expression}")
+        return name
 
     def bits(self, index: int) -> str:
         dtype = self.node.dtype
