@@ -17,7 +17,7 @@ from specc.ir.model import Train, Variable
 from specc.ir.size import Axis, Size, evaluate
 from specc.ir.types import Type
 from specc.training.feeds import Feeds, batch_inputs
-from specc.training.finite import all_finite, measured, witnessed
+from specc.training.finite import SURE, all_finite, bounded, measured, witnessed
 from specc.training.initial import Initials, array_dtype, arrays_of, flat_views, laid, static
 from specc.training.packing import Group, groups_of, packed
 
@@ -57,6 +57,7 @@ class Learner:
         update = pipeline.pruned(update, lambda output: output.role != "norm")  # it is not read
         self._stored: Mapping[str, tuple[int, ...]] = {}
         self._witnesses: Mapping[str, str] = {}
+        self._factors: Mapping[str, list[str]] = {}  # by name of a gradient: what tells of it
         self._make_programs(update)
         self._make_parameters()
         self._make_states(update)
@@ -64,8 +65,11 @@ class Learner:
 
     def _make_programs(self, update: Graph) -> None:
         """What a step runs; another backend's learner has its own."""
-        graph, self._witnesses = witnessed(self.graph)
-        self.objective: Any = pipeline.compile(graph, self.dtype, without=self.without)
+        graph, self._factors = bounded(self.graph, self.train.batch or 1)
+        graph, self._witnesses = witnessed(graph)
+        self.objective: Any = pipeline.compile(
+            graph, self.dtype, without=self.without, threads=self.threads
+        )
         self._stored = self.objective.stored
         if self.threads:
             from specc.training.threads import in_threads
@@ -90,6 +94,7 @@ class Learner:
         self._flat_gradient, self.gradients = flat_views(
             gradients, self.dtype, {f"gradient.{name}": o for name, o in self._orders.items()}
         )
+        self._looked_at = self._stretches()
         for each in self.train.model.parameters:
             self.parameters[each.name][...] = self._initials.value(each)
 
@@ -169,7 +174,7 @@ class Learner:
             if not math.isfinite(results[witness]):
                 self.fitted.check_finite(name, fresh[name])
         reported = {name: float(results[name]) for name in self._reported}
-        if not (math.isfinite(reported["objective"]) and all_finite(self._flat_gradient)):
+        if not (math.isfinite(reported["objective"]) and self._are_finite(results)):
             from specc.training.nonfinite import explain
 
             feeds = {**self._feeds, **fresh}
@@ -184,6 +189,28 @@ class Learner:
             self._check_parameters()
         self.steps += 1
         return reported
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _are_finite(self, results: Mapping[str, Any]) -> bool:
+        """Are all gradients?"""
+        for one, other in self._factors.values():
+            if not float(results[one]) * float(results[other]) < SURE:
+                return all_finite(self._flat_gradient)
+        for part in self._looked_at:
+            if not math.isfinite(np.dot(part, part)):
+                return all_finite(self._flat_gradient)
+        return True
+
+    def _stretches(self) -> list[np.ndarray]:
+        """The parts of the gradients' vector that no factors tell of."""
+        found: list[np.ndarray] = []
+        start = stop = 0
+        for name, values in [*self.gradients.items(), ("", self._flat_gradient)]:
+            if name in self._factors or not name:
+                found += [self._flat_gradient[start:stop]] if start < stop else []
+                start = stop + values.size
+            stop += values.size
+        return found
 
     def _when(self) -> str:
         epoch = f" of epoch {self.epoch}" if self.epoch else ""

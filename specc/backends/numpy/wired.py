@@ -6,7 +6,7 @@ program's own way, which says what is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +16,20 @@ if TYPE_CHECKING:
 
 
 class Wired:
-    """`wired(batch)`: the results by name, valid until the next run; scalars as NumPy's numbers."""
+    """`wired(batch)`: the results by name, valid until the next run; scalars as NumPy's numbers.
+
+    Results that have an array in `out` are written there, and are not among those that it gives.
+    """
 
     def __init__(
         self, program: Program, fixed: Mapping[str, Array], out: Mapping[str, Array]
     ) -> None:
         self.program, self.fixed, self.out = program, fixed, out
+        self._told = [(n, place) for place, n in enumerate(program.outputs) if n not in out]
+        direct = program.direct  # these are written there by the program itself
+        self._copied = [
+            (n, place) for place, n in enumerate(program.outputs) if n in out and n not in direct
+        ]
         self._arrays: list[Any] = [None] * len(program.inputs)
         self._fresh: list[tuple[str, int, np.dtype[Any]]] = []
         for place, (name, dtype) in enumerate(program.dtypes.items()):
@@ -58,13 +66,20 @@ class Wired:
         made = self.program.bound(sizes)
         if made is not self._homes[0]:
             self._homes = made, self.program.homes(made[1], self.out)
-        return self.program.results(made[0], arrays, self._homes[1], self.out)
+        return self._results(made[0], arrays, self._homes[1])
 
     def _again(self) -> dict[str, Any]:
         if self._whole is None:
             run, own = self.program.bound(self.program.sizes(self._arrays))
             self._whole = run, self.program.homes(own, self.out)
-        return self.program.results(self._whole[0], self._arrays, self._whole[1], self.out)
+        return self._results(self._whole[0], self._arrays, self._whole[1])
+
+    def _results(self, run: Any, arrays: Sequence[Any], homes: Any) -> dict[str, Any]:
+        made = self.program.made(run, arrays, homes)
+        for name, place in self._copied:
+            np.copyto(self.out[name], made[place])
+        return {name: made[place] for name, place in self._told}
 
     def _checked(self, fresh: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(self.program.run({**self.fixed, **fresh}, self.out))
+        made = self.program.run({**self.fixed, **fresh}, self.out)
+        return {name: made[name] for name, _ in self._told}
