@@ -15,7 +15,7 @@ N ?= 1000
 FIRST ?= 0
 BIN := .venv/bin
 
-.PHONY: help run test long mutate fuzz lint fmt bench docs dist
+.PHONY: help run test long mutate fuzz gpu lint fmt bench docs dist
 
 help:  ## say what can be made
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
@@ -34,6 +34,11 @@ mutate: .venv/dev.stamp  ## plant faults, one at a time, and report who notices 
 
 fuzz: .venv/dev.stamp  ## hold the backends to N random models (N=1000, FIRST=0)
 	@$(BIN)/python -m tests.random_models.fuzz $(N) $(FIRST)
+
+gpu: .venv/dev.stamp  ## run on CUDA what the tests ask of torch (needs a CUDA build of it)
+	@$(BIN)/python -m pytest --torch-device cuda -n auto --maxprocesses 8 --dist worksteal \
+		tests/backends/test_torch*.py tests/backends/test_scan*.py tests/compare \
+		tests/random_models tests/training
 
 lint: .venv/dev.stamp  ## check style, formatting and types
 	@$(BIN)/ruff check .

@@ -104,8 +104,9 @@ def _systems(columns: Sequence[Column]) -> list[str]:
 
 def _ratios(measured: Measured, system: str) -> str:
     return " · ".join(
-        f"{measured.ratio(system, base):.2f}" if base in measured.systems else "–"
+        f"{measured.ratio(system, base):.2f}"
         for base in (EAGER, BY_HAND)
+        if base in measured.systems
     )
 
 
@@ -119,7 +120,7 @@ def _method(effort: Effort, threads: int) -> list[str]:
     launches = f"{effort.launches} launch{'es' if effort.launches > 1 else ''}"
     return [
         f"Below: a step with {one_thread}, as a ratio to torch eager · as a ratio to NumPy written",
-        "by hand. float32, synthetic data; all systems begin with the same weights and are fed the",
+        "by hand, where it was. float32, synthetic data; all systems begin with the same weights and are fed the",
         f"same batches, and their first three losses (or their logits) agree to {TOLERANCE:g}",
         "before anything is timed. A step takes a batch as NumPy arrays and gives its loss as a",
         "Python number. Each system runs in a process of its own, all of them in turns, a block of",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,15 +15,24 @@ from specc.training.ragged import Column, Ragged
 MOVES = {"reshape", "permute", "broadcast", "slice", "cast", "stop_gradient"}
 
 
-def bounds_of(graph: Graph) -> dict[str, int]:
+@lru_cache(maxsize=8)  # a training asks for its own before each step on a device
+def bounds_of(graph: Graph) -> Mapping[str, int]:
     """int inputs that index an axis of a known size → that size, where nothing is done to them."""
-    order = toposort(graph.results)
-    source: dict[int, Node] = {}
+    roles = ("input", "target")
+    fed = [n for n in graph.inputs if n.dtype == "int" and n.attributes["role"] in roles]
     bound: dict[str, int] = {}
-    for node in order:
-        if node.op.name == "input":
-            if node.type.dtype == "int" and node.attributes["role"] in ("input", "target"):
-                source[id(node)] = node
+    _follow(graph, {id(node): node for node in fed}, bound)
+    return bound
+
+
+def _follow(graph: Graph, source: dict[int, Node], bound: dict[str, int]) -> None:
+    """`source`: by the ids of the graph's own inputs, what is fed to them."""
+    for node in toposort(graph.results):
+        if node.op.name in ("input", "scan"):
+            if node.op.name == "scan":
+                body: Graph = node.attributes["body"]
+                given = zip(body.inputs, node.inputs, strict=True)
+                _follow(body, {id(o): source[id(n)] for o, n in given if id(n) in source}, bound)
         elif node.op.name in MOVES and node.type.dtype == "int":
             if id(node.inputs[0]) in source:
                 source[id(node)] = source[id(node.inputs[0])]
@@ -33,7 +43,6 @@ def bounds_of(graph: Graph) -> dict[str, int]:
                     # An input may be compared with anything; a target is compared with classes.
                     if node.op.name != "equal" or given["role"] == "target":
                         bound[given["name"]] = min(size, bound.get(given["name"], size))
-    return bound
 
 
 def _indexed(node: Node) -> list[tuple[Node, int]]:

@@ -20,9 +20,10 @@ from specc.backends import backend
 from specc.backends.numpy.runtime import random_bits
 from specc.ir.graph import Graph
 from specc.ir.model import Model, Spec, Train
+from specc.training import bounds
 from specc.training.feeds import batch_inputs
 from specc.training.files import write_atomically
-from specc.training.learner import Arrays, Learner, lengths_of
+from specc.training.learner import Arrays, Learner
 from specc.training.predict import initial_weights, load_weights
 
 # Below it no gradient's square overflows, and no update of an optimizer that divides by an epsilon
@@ -172,15 +173,15 @@ class TorchLearner(Learner):
         """As the learner's. In fp16 a step whose gradients overflow is left out, once it is known.
 
         Raises:
-            SpecError: D008, R107 or R201 before anything has changed; R202 if the update made a
-                parameter that isn't finite.
+            SpecError: D008, on a device D009, or R201 before anything has changed; R202 if the
+                update made a parameter that isn't finite.
         """
         trainer = self.trainer
         self._key[1] = self.steps
         self._step[...] = self.steps
         streams = self.streams.at(self.graph, batch)
         if self._on_device:
-            trainer.check_places(batch, lengths_of(self.graph, batch))
+            bounds.check(self.graph, batch, None)  # CUDA would end the process, and not say why
         feeds = self._feeds_of({**self.metric_states, **streams, **batch})
         if self._on_device:
             self._kept_states = trainer.kept(self.states, self._kept_states)

@@ -22,12 +22,13 @@ def module_of(record: Record, dtype: str) -> tuple[Any, Any]:
     written = backend.module_source(built.model, pair, dtype)
     held = [v.name for v in (*built.model.parameters, *built.model.states)]
     weights = {name: built.feeds[name].astype(dtype) for name in held}
-    module = backend.loaded(written, weights, dtype)
+    module = backend.loaded(written, weights, dtype).to(backend.How().device)
     return module.train(record.training), written
 
 
 def arguments(built: Built, names: tuple[str, ...], dtype: str) -> list[torch.Tensor]:
-    made = [torch.tensor(built.feeds[name]) for name in names]
+    device = backend.How().device  # a test run's --torch-device
+    made = [torch.tensor(built.feeds[name], device=device) for name in names]
     return [
         each.to(getattr(torch, dtype)).requires_grad_() if each.is_floating_point() else each
         for each in made
@@ -42,11 +43,14 @@ def test_forward_and_backward(record: Record, dtype: str) -> None:
     given = arguments(built, written.forward, dtype)
     y = module(*given)
     assert_close(
-        y.detach().numpy(), built.answer.astype(dtype), what=str(record), tolerance=FORWARD[dtype]
+        y.detach().cpu().numpy(),
+        built.answer.astype(dtype),
+        what=str(record),
+        tolerance=FORWARD[dtype],
     )
     right = run(with_gradients(built) if record.differentiable else built.graph, built.feeds, dtype)
     for name in built.states:
-        found = module.state_dict()[name].numpy()
+        found = module.state_dict()[name].cpu().numpy()
         assert_close(found, np.asarray(built.states[name], dtype), what=f"{record}: {name}")
     if not record.differentiable:
         return
@@ -54,7 +58,7 @@ def test_forward_and_backward(record: Record, dtype: str) -> None:
         **{n: g for n, g in zip(written.forward, given, strict=True) if g.requires_grad},
         **dict(module.named_parameters()),
     }
-    pull = torch.tensor(built.feeds["pull"].astype(dtype))
+    pull = torch.tensor(built.feeds["pull"].astype(dtype), device=y.device)
     total = (y * pull).sum()
     if not total.requires_grad:
         return
@@ -64,7 +68,7 @@ def test_forward_and_backward(record: Record, dtype: str) -> None:
     for name, each in zip(watched, found, strict=True):
         reference = right[f"gradient.{name}"]
         scale = max(np.linalg.norm(reference), whole * np.sqrt(each.numel() / count), 1e-30)
-        off = np.linalg.norm(each.numpy().astype(float) - reference) / scale
+        off = np.linalg.norm(each.cpu().numpy().astype(float) - reference) / scale
         assert off <= GRADIENT[dtype], f"{record}: gradient of {name}: {off:.3g}\n{written.text}"
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from specc.backends.torch import bounds
 from specc.backends.torch.load import allow_tf32, load_source
 from specc.backends.torch.modes import Pair
 from specc.backends.torch.module import module_source
@@ -63,7 +62,6 @@ class Trainer:
         self._measure = torch.compile(measure, fullgraph=True) if how.compiled else measure
         self._loss_scale = 2.0**16 if how.precision == "fp16" else 1.0
         self._since = 0
-        self._bounds = bounds.bounds(measured[0]) if how.device != "cpu" else []
         self._state_places = self._places()
         self._reduced = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(how.precision or "")
         # Channels last is what the CPU's convolutions are faster in, and CUDA's in fewer bits.
@@ -214,10 +212,6 @@ class Trainer:
             for attribute, tensor in module.named_buffers(recurse=False)
             if id(tensor) in names
         }
-
-    def check_places(self, feeds: Mapping[str, Array], lengths: Mapping[str, int]) -> None:
-        """Of a device that can't say which number is none; raises R107."""
-        bounds.check(self._bounds, feeds, lengths)
 
     def kept(self, names: Collection[str], before: Mapping[str, Any]) -> dict[str, Any]:
         """Copies of states, in the tensors of the copies made before where they fit."""
