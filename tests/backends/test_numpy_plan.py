@@ -10,11 +10,12 @@ import pytest
 from specc.backends.numpy import compile, fuse, generate, runtime
 from specc.backends.numpy.plan import make_plan
 from specc.backends.numpy.rewrite import rewrite
-from specc.ir import Graph, Node, Output, constant, emit, toposort
+from specc.ir import Extent, Graph, Node, Output, constant, emit, toposort
 from specc.ir.size import evaluate
 from specc.ops.rules import broadcast, swap_last
 from tests.backends.graphs import (
     BATCH,
+    TIME,
     feeds_for,
     given,
     graph_of,
@@ -83,6 +84,56 @@ def test_blocks_change_no_bit(seed: int, monkeypatch: pytest.MonkeyPatch) -> Non
             for name, array in program(feeds).items():
                 what = f"{seed} {name}"
                 np.testing.assert_allclose(array, wanted[name], rounding, rounding, err_msg=what)
+
+
+def softmax_and_norm(*shape: Extent) -> Graph:
+    """A cross-entropy with its gradient, and a norm: rows are reduced and what is read of that."""
+    x, label = given("x", *shape), given("label", *shape[:-1], 1, dtype="int")
+    last, small = len(shape) - 1, (*shape[:-1], 1)
+
+    def rows(node: Node) -> Node:
+        return broadcast(emit("reshape", node, shape=small), shape)
+
+    shifted = x - rows(emit("max", x, axis=last))
+    e = emit("exp", shifted)
+    sums = emit("sum", e, axes=(last,))
+    chosen = emit("take_along_axis", shifted, label, axis=last)
+    loss = total(emit("log", sums)) - total(chosen)
+    g = e / rows(sums)
+    mean = emit("sum", g, axes=(last,)) / broadcast(constant(7.0, "float"), shape[:-1])
+    centred = g - rows(mean)
+    square = emit("sum", centred * centred, axes=(last,))
+    normed = centred * rows(1.0 / emit("sqrt", square))
+    return graph_of([x, label], loss=loss, g=g, normed=normed, mean=mean)
+
+
+@pytest.mark.parametrize("block", [1, 60, 1 << 16])
+@pytest.mark.parametrize("shape", [(BATCH, 300), (BATCH, TIME, 300), (3, BATCH, 9)])
+def test_rows_go_along_with_their_blocks(
+    shape: tuple[Extent, ...], block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = softmax_and_norm(*shape)
+    made = feeds_for(graph, 0, batch=5, time=3)
+    feeds = {**made, "label": abs(made["label"]) % 9}
+    wanted = run(graph, feeds)
+    plain = compile(graph, "float64", without=("fuse",))(feeds)
+    monkeypatch.setattr(fuse, "BLOCK", block)
+    for poison in (False, True):
+        found = compile(graph, "float64", poison=poison)(feeds)
+        for name, array in found.items():
+            assert_close(array, wanted[name], what=name)
+            assert np.array_equal(array, plain[name]), name
+
+
+def test_a_softmax_is_one_loop_in_place_and_what_its_loss_reads_waits() -> None:
+    source = compile(softmax_and_norm(BATCH, 5000), "float32").source
+    before, *loops = source.split("def run(inputs")[1].split("for at, ")
+    (loop,) = loops
+    assert ".take(" in before  # of what the loop is about to write over
+    inside, after = loop.split("\n        np.log(")
+    for name in ("np.maximum.reduce", "np.exp", "np.vecdot", "normed_part"):
+        assert name in inside
+    assert "_part" not in after
 
 
 def test_poison_is_seen() -> None:

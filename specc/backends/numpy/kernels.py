@@ -15,6 +15,7 @@ from specc.ir.size import axes, evaluate, product
 
 SHORT = 8  # a reduction calls its loop once a row: over fewer elements, whole slices are quicker
 ASSUMED = 64  # a dynamic axis' length where it decides what may be worth while
+LONG_ROW = 64  # elements: from there on a product with ones adds up a row faster than a sum does
 BLOCK = 8192  # elements that erf works on at a time: five rows of them stay in the cache
 
 
@@ -125,6 +126,9 @@ def _with_ones(s: Site) -> str | None:
     count = len(axes)
     if s.node.dtype != "float" or not order or s.order(-1) != plain(s.node.rank):
         return None
+    if axes == (x.rank - 1,) and order == plain(x.rank) and _is_long(x.shape[-1]):
+        ones = s.view("1.0", f"np.ones({s.extent(x.shape[-1])}, F)")
+        return f"np.vecdot({s.inputs[0]}, {ones}, out={s.out})"
     if order == (1, 0) and axes == (1,):
         ones = s.view("1.0", f"np.ones({s.extent(x.shape[1])}, F)")
         return f"np.dot({s.inputs[0]}, {ones}, out={s.out})"
@@ -136,6 +140,10 @@ def _with_ones(s: Site) -> str | None:
     if count > 1:
         name = s.view(name, f"{{}}.reshape({s.shape((rows, x.shape[-1]))})")
     return f"np.dot({s.view('1.0', f'np.ones({s.extent(rows)}, F)')}, {name}, out={s.out})"
+
+
+def _is_long(extent: Extent) -> bool:
+    return isinstance(extent, int) and extent >= LONG_ROW
 
 
 def over_axis(call: str) -> Kernel:
@@ -312,6 +320,9 @@ def _rows_of(s: Site, index: int, order: Order, count: int) -> str:
 def _dot(s: Site) -> list[str]:
     axes: tuple[int, ...] = s.node.attributes["axes"]
     order, count = s.order(0), len(axes)
+    rows = plain(s.operands[0].rank)
+    if axes == rows[-1:] and order == s.order(1) == rows and s.order(-1) == rows[:-1]:
+        return [f"np.vecdot({s.inputs[0]}, {s.inputs[1]}, out={s.out})"]
     if order and order == s.order(1) and set(order[-count:]) == set(axes):
         kept = order[:-count]
         if kept == tuple(sorted(kept)) and s.order(-1) == plain(s.node.rank):

@@ -360,7 +360,8 @@ class _Planner:
                 dying = loop.dying
             if not value.static and value.kind == "array" and value.feed is None:
                 if not self._assign_over(step, place, dying):
-                    if loop and value.output < 0 and value.last <= loop.last:
+                    alone = loop and value.output < 0 and value.last <= loop.last
+                    if loop and alone and value.node.shape == loop.shape:
                         self._assign_block(step, place, loop, free)
                     else:
                         value.slot = free.take(self._size(value.node.type))

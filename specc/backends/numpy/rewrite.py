@@ -28,6 +28,7 @@ from specc.backends.numpy.sums import (
     mean_of_shifted,
     nothing_added,
     nothing_divided,
+    picked,
     squeezed,
     sum_of_neg,
     sum_of_products,
@@ -70,6 +71,7 @@ def rewrite(graph: Graph) -> Graph:
         ),
         "sqrt": (across_reshapes,),
         "broadcast": (leading_ones,),
+        "take_along_axis": (picked,),
     }
     names = {*RULES, *own}
     rules = {n: (*RULES.get(n, ()), *own.get(n, ())) for n in names}

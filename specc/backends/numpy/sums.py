@@ -14,6 +14,9 @@ from specc.ops.rules import broadcast, reshape, without
 from specc.passes.rules import equals, is_, source_if
 
 
+PICKED_FROM = 256  # elements of a row: of a shorter one f costs less than to pick twice
+
+
 def sum_of_neg(node: Node) -> Node | None:
     """sum(-x) → -sum(x)"""
     x = source_if(node.inputs[0], "neg")
@@ -231,3 +234,26 @@ def _padded(pad: Node) -> list[int]:
 
 def _joins(node: Node, axis: int) -> bool:
     return is_(node, "concat") and node.attributes["axis"] == axis
+
+
+# ── one of each row ──────────────────────────────────────────────────────────────────────────────
+def picked(node: Node) -> Node | None:
+    """take_along_axis(f(x, y), i) → f(take_along_axis(x, i), take_along_axis(y, i)), one a row"""
+    x, index = node.inputs
+    last, length = node.rank - 1, x.shape[-1]
+    if not isinstance(length, int) or length < PICKED_FROM or not x.op.elementwise:
+        return None
+    if node.attributes["axis"] != last or index.shape[-1] != 1:
+        return None
+    parts = [_picked(each, index) for each in x.inputs]
+    known = [each for each in parts if each is not None]
+    return emit(x.op.name, *known, **x.attributes) if len(known) == len(parts) else None
+
+
+def _picked(x: Node, index: Node) -> Node | None:
+    source = source_if(x, "broadcast")
+    if source is None:
+        return emit("take_along_axis", x, index, axis=x.rank - 1)
+    if not source.rank or source.shape[-1] == 1:
+        return broadcast(source, index.shape)
+    return emit("take", source, index) if source.rank == 1 else None

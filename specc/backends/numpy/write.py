@@ -89,7 +89,8 @@ class Writer:
         self._place: tuple[Any, ...] = ()
         self._loop: Loop | None = None  # whose steps are being written
         self._lengths: dict[int, str] = {}  # by a loop's first step: how long its blocks are
-        self._parts: dict[int, str] = {}  # by id of the value: its part in the loop's block
+        # by id of the value, and its axis: its part in the loop's block
+        self._parts: dict[tuple[int, int | None], str] = {}
         self._cuts: dict[str, tuple[str, bool]] = {}  # a part: what it is, is that known early?
         self._outer: list[str] = []
         self.node: Node = None  # type: ignore[assignment]
@@ -99,6 +100,7 @@ class Writer:
         self.scratch: Sequence[str] = ()
         self._values: Sequence[Value] = ()
         self._value: Value = None  # type: ignore[assignment]
+        self._now: Step = None  # type: ignore[assignment]
         self._lines = self.scope.body
 
     # ── steps ────────────────────────────────────────────────────────────────────────────────────
@@ -142,16 +144,16 @@ class Writer:
         """What the source calls this block's part of a value."""
         loop = self._loop
         assert loop
-        name = self._parts.get(id(value))
+        axis = loop.axis_of(self._now, value)
+        name = self._parts.get((id(value), axis))
         if name is not None:
             return name
-        shape, axis = value.node.shape, loop.axis - len(loop.shape) + value.node.rank
         if value.block:
             whole = self._block(value, loop)
-            text = f"{whole}[{':, ' * axis}: at.stop - at.start]"
+            text = f"{whole}[{':, ' * loop.axis}: at.stop - at.start]"
         else:
             whole = self.read(value)
-            if value.kind == "literal" or axis < 0 or shape[axis] == 1:
+            if value.kind == "literal" or axis is None:
                 return whole
             text = f"{whole}[{':, ' * axis}at]"
         key = (text, str(loop.first))
@@ -159,7 +161,7 @@ class Writer:
         if name is None:
             name = self._views[key] = self.names.new(f"{whole}_part")
         self._cuts.setdefault(name, (text, whole in self.scope.early))
-        self._parts[id(value)] = name
+        self._parts[id(value), axis] = name
         return name
 
     def _block(self, value: Value, loop: Loop) -> str:
@@ -183,7 +185,7 @@ class Writer:
     def _step(self, step: Step, lines: list[str]) -> None:
         value, kernel = step.value, step.kernel
         node = self.node = value.node
-        self._value = value
+        self._value, self._now = value, step
         self._lines = lines
         self._comment(node)
         self._values = step.operands
