@@ -120,11 +120,11 @@ def _method(effort: Effort, threads: int) -> list[str]:
     launches = f"{effort.launches} launch{'es' if effort.launches > 1 else ''}"
     return [
         f"Below: a step with {one_thread}, as a ratio to torch eager · as a ratio to NumPy written",
-        "by hand, where it was. float32, synthetic data; all systems begin with the same weights and are fed the",
-        f"same batches, and their first three losses (or their logits) agree to {TOLERANCE:g}",
-        "before anything is timed. A step takes a batch as NumPy arrays and gives its loss as a",
-        "Python number. Each system runs in a process of its own, all of them in turns, a block of",
-        f"{block}: medians of {effort.rounds} rounds and of {launches}.",
+        "by hand, where it was. float32, synthetic data; all systems begin with the same weights",
+        "and are fed the same batches, and their first three losses (or their logits) agree to",
+        f"{TOLERANCE:g} before anything is timed. A step takes a batch as NumPy arrays and gives",
+        "its loss as a Python number. Each system runs in a process of its own, all of them in",
+        f"turns, a block of {block}: medians of {effort.rounds} rounds and of {launches}.",
         "One thread is pinned to one core and timed by its process's clock, two by the wall's.",
         "Memory is of the one-thread processes: the greatest resident size and, by tracemalloc,",
         "what ten warm steps keep and what they hold in passing.",
