@@ -24,7 +24,12 @@ OTHERS = [name for name in SYSTEMS if name != BY_HAND]
 
 def pairs(training):
     return [
-        pytest.param(workload, system, id=f"{name}-{system}")
+        pytest.param(
+            workload,
+            system,
+            id=f"{name}-{system}",  # torch.compile's own modules use what torch deprecates
+            marks=pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
+        )
         for name, workload in WORKLOADS.items()
         for system in OTHERS
         if name in QUICK and SYSTEMS[system].takes(workload, training)
