@@ -6,11 +6,18 @@ import numpy as np
 import pytest
 
 from specc import language, pipeline
-from specc.backends.numpy import compile, convolution, runtime, window_kernels
+from specc.backends.numpy import (
+    Program,
+    compile,
+    convolution,
+    keep,
+    runtime,
+    window_kernels,
+)
 from specc.backends.numpy.halve import halve
 from specc.backends.numpy.operations import apply, convolve, convolve_filters, convolve_input
 from specc.backends.numpy.rewrite import rewrite
-from specc.ir import Graph, toposort
+from specc.ir import Graph, emit, toposort
 from specc.ir.size import evaluate
 from tests.backends.graphs import BATCH, given, graph_of
 from tests.backends.test_numpy_training import assert_agree
@@ -98,6 +105,48 @@ def test_a_convolution_and_its_gradients(case: tuple[tuple[int, ...], ...], batc
         wanted = {"y": y, "back": back, "less": back[inside], "filters": filters}
         for name, array in wanted.items():
             assert_close(found[name], np.ascontiguousarray(array), what=name, times=10)
+
+
+@pytest.mark.usefixtures("room")
+@pytest.mark.parametrize("halved", [False, True])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_patches_that_are_kept_are_those_that_would_be_copied_anew(
+    case: tuple[tuple[int, ...], ...], halved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extents, sizes, strides, dilations = case
+    x, w = given("x", BATCH, CHANNELS, *extents), given("w", FILTERS, CHANNELS, *sizes)
+    at = {"strides": strides, "dilations": dilations}
+    whole = apply(convolve, x, w, **at, halved=False)
+    if halved and (len(extents) == 1 or whole.shape[-1] not in (2, 4, 6, 8)):
+        pytest.skip("has no halves")
+    y = apply(convolve, x, w, **at, halved=halved)
+    made = apply(convolve_filters, x, emit("tanh", y), sizes=sizes, **at, halved=halved)
+    graph = graph_of([x, w], y=y, filters=made)
+    kept, copied = compile(graph, "float64"), without_room(graph, monkeypatch)
+    near = dilations[0] == 1 and strides[0] <= sizes[0] and max(sizes[1:], default=1) > 1
+    assert ("kept_bands(*steps" in kept.source and "at_once=" in kept.source) is near
+    draw = np.random.default_rng(0)
+    filters = draw.normal(size=(FILTERS, CHANNELS, *sizes))
+    for batch in (4, 1, 4):
+        feeds = {"x": draw.normal(size=(batch, CHANNELS, *extents)), "w": filters}
+        wanted = copied(feeds)
+        for name, array in kept(feeds).items():
+            assert_close(array, wanted[name], what=name)
+
+
+def without_room(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> Program:
+    with monkeypatch.context() as patch:
+        patch.setattr(keep, "KEPT", 0)
+        return compile(graph, "float64")
+
+
+def test_patches_are_kept_for_what_comes_after_them_alone() -> None:
+    """A gradient that doesn't read the convolution's result might be made before its patches."""
+    x, w, g = given("x", BATCH, 2, 6, 6), given("w", 3, 2, 3, 3), given("g", BATCH, 3, 4, 4)
+    at = {"strides": (1, 1), "dilations": (1, 1), "halved": False}
+    y = apply(convolve, x, w, **at)
+    graph = graph_of([x, w, g], y=y, filters=apply(convolve_filters, x, g, sizes=(3, 3), **at))
+    assert keep.keep(graph) is graph
 
 
 def test_parts_are_narrow_enough_and_cover_all() -> None:

@@ -19,6 +19,30 @@ from specc.backends.numpy.runtime import UNPACKED, windows
 
 
 # ── convolutions ─────────────────────────────────────────────────────────────────────────────────
+def taps_of(
+    x: np.ndarray,
+    sizes: tuple[int, ...],
+    strides: tuple[int, ...],
+    dilations: tuple[int, ...],
+    halved: bool,
+) -> np.ndarray:
+    """Each row's taps, [rows, taps ..., channels, columns ..., batch], or those of each window's
+    rows if these are no neighbours.
+    """
+    inner = len(sizes) - 1
+    taps = windows(x, tuple(range(2, 2 + inner)), sizes[1:], strides[1:], dilations[1:])
+    taps = taps.transpose(0, *range(3 + inner, taps.ndim), *range(1, 3 + inner))
+    if not are_near(sizes, strides, dilations):
+        taps = windows(taps, (0,), sizes[:1], strides[:1], dilations[:1])
+        taps = np.moveaxis(taps, -1, 1)
+    return in_halves(taps) if halved else taps
+
+
+def are_near(sizes: tuple[int, ...], strides: tuple[int, ...], dilations: tuple[int, ...]) -> bool:
+    """Are a window's rows neighbours?"""
+    return dilations[0] == 1 and strides[0] <= sizes[0]
+
+
 def bands(
     x: np.ndarray,
     sizes: tuple[int, ...],
@@ -31,19 +55,11 @@ def bands(
     """Some rows of y after others: the taps, where they are copied to, the patches that they then
     are [rows, patch, columns], and the rows of y [rows, filters, columns].
     """
-    first, stride = sizes[0], strides[0]
-    near = dilations[0] == 1 and stride <= first  # a window's rows are neighbours
-    inner = len(sizes) - 1
-    taps = windows(x, tuple(range(2, 2 + inner)), sizes[1:], strides[1:], dilations[1:])
-    taps = taps.transpose(0, *range(3 + inner, taps.ndim), *range(1, 3 + inner))
-    if not near:
-        taps = np.moveaxis(windows(taps, (0,), (first,), (stride,), dilations[:1]), -1, 1)
-    if halved:
-        taps = in_halves(taps)
+    taps, near = taps_of(x, sizes, strides, dilations, halved), are_near(sizes, strides, dilations)
     rows, columns, item = len(y), math.prod(y.shape[2:]), x.itemsize
     lines = y.reshape(rows, -1, columns)
     patch, row = math.prod(sizes) * x.shape[1], max(1, math.prod(taps.shape[1:]))
-    step, over = (stride, first - stride) if near else (1, 0)
+    step, over = (strides[0], sizes[0] - strides[0]) if near else (1, 0)
     steps = (step * row * item, columns * item, item)
     count = max(1, (work.size // row - over) // step)
     made: list[tuple[Any, np.ndarray, np.ndarray, np.ndarray]] = []
@@ -56,6 +72,38 @@ def bands(
         shape = (stop - start, patch, columns)
         patches = np.lib.stride_tricks.as_strided(seen, shape, steps)
         made.append((taken, seen, patches, lines[start:stop]))
+    return made
+
+
+def kept_bands(
+    x: np.ndarray,
+    sizes: tuple[int, ...],
+    strides: tuple[int, ...],
+    dilations: tuple[int, ...],
+    y: np.ndarray,
+    kept: np.ndarray,
+    halved: bool,
+    at_once: int = 0,
+) -> list[tuple[Any, np.ndarray, np.ndarray, np.ndarray]]:
+    """As `bands`, about so many elements at once, with all patches side by side in `kept`; without
+    a number all at once and no taps, for the patches are there. A window's rows are neighbours.
+    """
+    taps = taps_of(x, sizes, strides, dilations, halved)
+    rows, columns, item = len(y), math.prod(y.shape[2:]), x.itemsize
+    seen, row = kept[: taps.size].reshape(taps.shape), max(1, math.prod(taps.shape[1:]))
+    lines = y.reshape(rows, -1, columns)
+    shape = (rows, math.prod(sizes) * x.shape[1], columns)
+    steps = (strides[0] * row * item, columns * item, item)
+    patches = np.lib.stride_tricks.as_strided(seen, shape, steps)
+    if not at_once:
+        return [(None, seen, patches, lines)]
+    made: list[tuple[Any, np.ndarray, np.ndarray, np.ndarray]] = []
+    count, done = max(1, at_once // (row * strides[0])), 0
+    for start in range(0, rows, count):
+        stop = min(start + count, rows)
+        new = slice(done, (stop - 1) * strides[0] + sizes[0])  # the band above has copied the rest
+        made.append((taps[new], seen[new], patches[start:stop], lines[start:stop]))
+        done = new.stop
     return made
 
 
@@ -88,10 +136,14 @@ def convolution(
     y: np.ndarray,
     work: np.ndarray,
     halved: bool = False,
+    at_once: int = 0,
 ) -> list[tuple[Any, np.ndarray, np.ndarray, np.ndarray]]:
-    """What `convolve` goes through: bands, their columns in parts."""
+    """What `convolve` goes through: bands, their columns in parts. About so many elements at once
+    where the patches are kept in `work`.
+    """
     factors = math.prod(sizes) * x.shape[1] * y.shape[1]
-    made = bands(x, sizes, strides, dilations, y, work, halved)
+    steps = (x, sizes, strides, dilations, y, work, halved)
+    made = kept_bands(*steps, at_once) if at_once else bands(*steps)
     return [
         (taken, seen, in_parts(patches, factors), in_parts(rows, factors))
         for taken, seen, patches, rows in made
@@ -118,8 +170,8 @@ def convolve_filters(
             rows = slice(start, start + len(shares))
             found = shares[: len(g[rows])]
             np.matmul(patches[rows], g[rows].swapaxes(1, 2), out=found)
-            np.add.reduce(found, 0, out=part)
-            np.add(total, part, out=total)
+            share = np.add.reduce(found, 0, out=part) if len(found) > 1 else found[0]
+            np.add(total, share, out=total)
 
 
 def convolution_back(

@@ -134,3 +134,6 @@ class Kernel:
     scratch: Callable[[Node], Sequence[Type]] = _nothing
     # The order in which an operand must be dense; None where any will do.
     wants: Callable[[Node, int], Order | None] = _never
+
+
+ROOM = Kernel(lambda _: [])  # memory that a later step fills beside its own

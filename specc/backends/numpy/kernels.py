@@ -336,9 +336,10 @@ def _dot(s: Site) -> list[str]:
 
 def _dot_scalar(s: Site) -> str:
     order = s.order(0)
-    if order and order == s.order(1) == plain(len(order)):
-        whole = len(order) == 1
-        a, b = (name if whole else s.view(name, "{}.reshape(-1)") for name in s.inputs)
+    if order and order == s.order(1):
+        turned = "" if order == plain(len(order)) else f".transpose({order!r})"
+        row = f"{{}}{turned}.reshape(-1)"
+        a, b = (name if len(order) == 1 else s.view(name, row) for name in s.inputs)
         return f"np.dot({a}, {b})"
     return f"np.vdot({s.inputs[0]}, {s.inputs[1]})"
 
@@ -553,4 +554,3 @@ kernels: dict[str, Kernel] = {
 }
 COPY = Kernel(lambda s: [f"np.copyto({s.out}, {s.inputs[0]})"])
 FILL = Kernel(lambda s: [f"{s.out}.fill({s.inputs[0]})"])
-ROOM = Kernel(lambda _: [])  # memory that a later step fills beside its own

@@ -23,7 +23,7 @@ def _counts(x: Type, sizes: Sequence[Extent], at: Attributes) -> tuple[Extent, .
 
 
 def _convolve(inputs: Sequence[Type], at: Attributes) -> Type:
-    x, filters = inputs
+    x, filters, *_ = inputs
     *counts, last = _counts(x, filters.shape[2:], at)
     columns = (2, last // 2) if at["halved"] else (last,)
     return Type(x.dtype, (x.shape[0], filters.shape[0], *counts, *columns))
@@ -35,8 +35,14 @@ def _convolve_input(inputs: Sequence[Type], at: Attributes) -> Type:
 
 
 def _convolve_filters(inputs: Sequence[Type], at: Attributes) -> Type:
-    x, g = inputs
+    x, g, *_ = inputs
     return Type(x.dtype, (g.shape[1], x.shape[1], *at["sizes"]))
+
+
+def _patches(inputs: Sequence[Type], at: Attributes) -> Type:
+    (x,) = inputs
+    columns = _counts(x, at["sizes"], at)[1:]
+    return Type(x.dtype, (x.shape[2], *at["sizes"][1:], x.shape[1], *columns, x.shape[0]))
 
 
 def _max_pool(inputs: Sequence[Type], at: Attributes) -> Type:
@@ -74,6 +80,14 @@ convolve_filters = Op(
     _convolve_filters,
     _no_gradient,
 )
+patches = Op(
+    "patches",
+    "numpy",
+    "Room for each row of x[b, c, ...] at every tap along the other axes, as the `convolve` that "
+    "has it copies them.",
+    _patches,
+    _no_gradient,
+)
 max_pool = Op("max_pool", "numpy", "The largest element of every window.", _max_pool, _no_gradient)
 max_pool_gradient = Op(
     "max_pool_gradient",
@@ -97,6 +111,7 @@ OPERATIONS = {
         convolve,
         convolve_input,
         convolve_filters,
+        patches,
         max_pool,
         max_pool_gradient,
         added_along,

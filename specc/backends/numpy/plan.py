@@ -6,12 +6,12 @@ program is bound. A value is written over an operand that dies with it wherever 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from specc.backends.numpy.fuse import Loop, fuse
-from specc.backends.numpy.kernel import Kernel
-from specc.backends.numpy.kernels import COPY, FILL, ROOM, kernels
+from specc.backends.numpy.kernel import ROOM, Kernel
+from specc.backends.numpy.kernels import COPY, FILL, kernels
 from specc.backends.numpy.layout import Order, order_of_view, plain
 from specc.ir import Extent, Graph, Node, Type, emit, toposort
 from specc.ir.size import axes, evaluate, product
@@ -128,7 +128,7 @@ class _Planner:
         results = [output.node for output in self.graph.outputs]
         # What is written over an input comes last: by then, most often, the input has been read.
         early = [node for place, node in enumerate(results) if place not in updates]
-        nodes = toposort([*self.graph.inputs, *early, *results])
+        nodes = toposort([*self.graph.inputs, *_nearest_first(early), *results])
         for node in nodes:
             if node.op.name == "item":
                 self.items.setdefault(id(node.inputs[0]), []).append(node)
@@ -450,6 +450,16 @@ class _Planner:
         if made is None:
             made = self.estimates[size] = evaluate(size, dict.fromkeys(axes(size), ASSUMED))
         return made
+
+
+def _nearest_first(results: Sequence[Node]) -> list[Node]:
+    """By the longest way from an input: a gradient is then made as soon as what it is made of,
+    while that is in the cache, and not after those of all layers before it.
+    """
+    depth: dict[Node, int] = {}
+    for node in toposort(results):
+        depth[node] = 1 + max((depth[each] for each in node.inputs), default=0)
+    return sorted(results, key=depth.__getitem__)
 
 
 class _Free:

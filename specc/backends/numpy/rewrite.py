@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from specc import passes
 from specc.backends.numpy.fold import fold
 from specc.backends.numpy.gates import gates
+from specc.backends.numpy.keep import keep
 from specc.backends.numpy.lift import lift
 from specc.backends.numpy.operations import (
     WINDOW,
@@ -77,7 +78,7 @@ def rewrite(graph: Graph) -> Graph:
     rules = {n: (*RULES.get(n, ()), *own.get(n, ())) for n in names}
     graph = passes.simplify(lift(passes.recall(gates(graph))), rules)
     folded = fold(graph)
-    return graph if folded is graph else passes.simplify(folded, rules)
+    return keep(graph if folded is graph else passes.simplify(folded, rules))
 
 
 # ── rectifiers ───────────────────────────────────────────────────────────────────────────────────

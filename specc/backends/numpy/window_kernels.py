@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from specc.backends.numpy.kernel import Kernel, Site, no
+from specc.backends.numpy.kernel import ROOM, Kernel, Site, no
 from specc.backends.numpy.layout import Order, plain, rows_first
 from specc.ir import Extent, Node, Type
 from specc.ir.size import maximum, product
@@ -53,9 +53,12 @@ def _halved(s: Site) -> str:
 
 
 def _convolve(s: Site) -> list[str]:
-    filters, (work,) = s.operands[1], s.scratch
+    filters = s.operands[1]
     x, y = _images(s, 0), _images(s, -1)
+    kept = _kept(s)
+    work = kept or s.scratch[0]
     steps = f"{_steps(s, filters.shape[2:])}, {y}, {work}{_halved(s)}"
+    steps += f", at_once={WORK}" if kept else ""
     views = s.view(x, f"{s.use('convolution')}({{}}, {steps})", y)
     order = _filters_order(filters.rank)
     rows = s.shape((filters.shape[0], product(filters.shape[1:])))
@@ -65,11 +68,14 @@ def _convolve(s: Site) -> list[str]:
 
 def _convolve_filters(s: Site) -> list[str]:
     sizes = s.node.attributes["sizes"]
-    work, shares, part, total = s.scratch
+    *rooms, shares, part, total = s.scratch
+    kept = _kept(s)
+    work = kept or rooms[0]
     x, g = _images(s, 0), _images(s, 1)
     steps = f"{_steps(s, sizes)}, {g}, {work}"
     halved = repr(s.node.attributes["halved"])
-    views = s.view(x, f"{s.use('bands')}({{}}, {steps}, {halved})", g)
+    made = "kept_bands" if kept else "bands"
+    views = s.view(x, f"{s.use(made)}({{}}, {steps}, {halved})", g)
     channels, filters = s.node.shape[1], s.node.shape[0]
     shape = s.shape((*sizes, channels, filters))
     last = len(sizes) + 1
@@ -80,6 +86,11 @@ def _convolve_filters(s: Site) -> list[str]:
         f"{s.use('convolve_filters')}({views}, {shares}, {part}, {total})",
         f"np.copyto({s.out}, {found})",
     ]
+
+
+def _kept(s: Site) -> str:
+    """The room for patches that outlast the convolution, in a row, if there is some."""
+    return s.view(s.inputs[2], "{}.reshape(-1)") if len(s.inputs) > 2 else ""
 
 
 def _convolve_input(s: Site) -> list[str]:
@@ -112,6 +123,8 @@ def _filters_order(rank: int) -> Order:
 
 def _wanted(node: Node, index: int) -> Order | None:
     rank = node.inputs[index].rank
+    if index == 2:
+        return None
     if index == 0 or node.op.name == "convolve_filters":
         return rows_first(rank)
     return _filters_order(rank) if node.op.name == "convolve" else None
@@ -124,14 +137,16 @@ def _work(patch: Extent, y: Node) -> Type:
 
 
 def _forward_room(node: Node) -> Sequence[Type]:
-    return (_work(product(node.inputs[1].shape[1:]), node),)
+    _, filters, *kept = node.inputs
+    return () if kept else (_work(product(filters.shape[1:]), node),)
 
 
 def _filters_room(node: Node) -> Sequence[Type]:
     o, patch = node.shape[0], product(node.shape[1:])
     matrix = (patch, o)
+    _, g, *kept = node.inputs
     return (
-        _work(patch, node.inputs[1]),
+        *(() if kept else (_work(patch, g),)),
         Type(node.dtype, (_at_a_time(product(matrix)), *matrix)),
         Type(node.dtype, matrix),
         Type(node.dtype, matrix),
@@ -203,6 +218,7 @@ window_kernels: dict[str, Kernel] = {
     "windows": Kernel(view=_windows, views=no),
     "overlap_add": Kernel(_overlap_add),
     "convolve": Kernel(_convolve, wants=_wanted, scratch=_forward_room),
+    "patches": ROOM,
     "convolve_input": Kernel(_convolve_input, wants=_wanted, scratch=_input_room),
     "convolve_filters": Kernel(_convolve_filters, wants=_wanted, scratch=_filters_room),
     "max_pool": Kernel(_max_pool),

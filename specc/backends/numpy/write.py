@@ -15,8 +15,8 @@ from typing import Any
 from specc.backends.names import Names, expression
 from specc.backends.numpy import fuse
 from specc.backends.numpy.fuse import Loop
-from specc.backends.numpy.kernel import Function
-from specc.backends.numpy.kernels import ROOM, kernels
+from specc.backends.numpy.kernel import ROOM, Function
+from specc.backends.numpy.kernels import kernels
 from specc.backends.numpy.layout import Order, layout
 from specc.backends.numpy.layout import plain as plain_order
 from specc.backends.numpy.plan import Step, Value, make_plan
