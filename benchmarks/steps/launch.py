@@ -69,8 +69,9 @@ class Measured:
             medians.append(statistics.median(one / other for one, other in pairs))
         return statistics.median(medians)
 
-    def memory(self, system: str, what: str) -> int:
-        return max(each.memory[system][what] for each in self.launches)
+    def memory(self, system: str, what: str) -> int | None:
+        """The first launch's, which alone is asked."""
+        return self.launches[0].memory[system].get(what)
 
 
 class Process:
@@ -152,7 +153,8 @@ def measure(
         with processes(workload, systems, what, threads, device) as (running, missing):
             absent |= missing
             launch = race(running, effort)
-            launch.memory = {each.system: each.ask("memory") for each in running}
+            if what == "train" and not launches:
+                launch.memory = {each.system: each.ask("memory") for each in running}
         launches.append(launch)
     return Measured(launches, absent)
 

@@ -67,11 +67,12 @@ def _steps(columns: Sequence[Column]) -> list[str]:
     lines[0] += " peak memory | kept | passing |"
     lines[1] += "---:|---:|---:|"
     for place, system in enumerate(_systems(columns), 2):
-        peak = f"{memory.memory(system, 'resident') / 2**20:.0f} MB"
-        kept, passing = "", ""
-        if "torch" not in system:  # whose memory tracemalloc doesn't see
-            kept = f"{memory.memory(system, 'growth')} B"
-            passing = f"{memory.memory(system, 'passing') / 1024:.0f} KB"
+        resident, kept, passing = (
+            memory.memory(system, what) for what in ("resident", "growth", "passing")
+        )
+        peak = f"{(resident or 0) / 2**20:.0f} MB"
+        kept = "" if kept is None else f"{kept} B"
+        passing = "" if passing is None else f"{passing / 1024:.0f} KB"
         lines[place] += f" {peak} | {kept} | {passing} |"
     return lines
 
@@ -126,8 +127,8 @@ def _method(effort: Effort, threads: int) -> list[str]:
         "its loss as a Python number. Each system runs in a process of its own, all of them in",
         f"turns, a block of {block}: medians of {effort.rounds} rounds and of {launches}.",
         "One thread is pinned to one core and timed by its process's clock, two by the wall's.",
-        "Memory is of the one-thread processes: the greatest resident size and, by tracemalloc,",
-        "what ten warm steps keep and what they hold in passing.",
+        "Memory is of the first launch's one-thread processes: the greatest resident size and, by",
+        "tracemalloc, which says nothing of torch's own, what ten warm steps keep and pass.",
         "",
         machine(*PACKAGES),
         "",

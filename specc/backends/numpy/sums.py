@@ -13,7 +13,6 @@ from specc.ir.size import product
 from specc.ops.rules import broadcast, reshape, without
 from specc.passes.rules import equals, is_, source_if
 
-
 PICKED_FROM = 256  # elements of a row: of a shorter one f costs less than to pick twice
 
 
