@@ -19,6 +19,7 @@ from specc.ops.rules import broadcast, reshape
 
 # Made again at each step, for it costs nothing: by NumPy's own broadcasting, or by no code at all.
 REPEATED = ("input", "constant", "broadcast")
+VIEWS = ("reshape", "permute", "slice")
 
 
 def lift(graph: Graph) -> Graph:
@@ -66,6 +67,7 @@ class _Lifting:
         self.uses.update(self.graph.results)
         self.stacked: dict[Node, int] = {}  # a value of the body → its place among the outputs
         self.made: tuple[Node, ...] = ()
+        self.base_of: dict[Node, Node] = {}  # a result that is a view → what is stacked for it
 
     def _fixed(self) -> set[Node]:
         """What is the same at each step."""
@@ -90,6 +92,7 @@ class _Lifting:
                 for each in _sources(leaf):
                     self._ask(each)
         after = {at: results[at] for at in range(count, len(results)) if self._is_late(results[at])}
+        self.base_of = _bases([results[at] for at in range(count, len(results)) if at not in after])
         for at in range(count, len(results)):
             self._ask(after[at].inputs[0] if at in after else results[at])
         self._scan(kept)
@@ -148,6 +151,7 @@ class _Lifting:
 
     # ── the scan that is left ────────────────────────────────────────────────────────────────────
     def _ask(self, node: Node) -> None:
+        node = self.base_of.get(node, node)
         if node not in dict(self.body.slices) and node not in self.stacked:
             self.stacked[node] = len(self.body.outputs)
             name = f"{len(self.body.outputs)}.{node.origin.name or node.op.name}"
@@ -206,11 +210,23 @@ class _Lifting:
             is_product = node.op.name == "matmul" and node.rank == 2
             if is_product and node.inputs[0] in given and node.inputs[1] in self.fixed:
                 early[node] = _product(given[node.inputs[0]], self._outside(node.inputs[1]))
+            elif node.op.name in VIEWS and node.inputs[0] in early:
+                early[node] = self._moved(node, early[node.inputs[0]])
             elif node.op.name == "add" and any(each in early for each in node.inputs):
                 if all(each in early or each in self.fixed for each in node.inputs):
                     a, b = [early.get(each) or self._repeated(each) for each in node.inputs]
                     early[node] = a + b
         return early
+
+    def _moved(self, node: Node, whole: Node) -> Node:
+        """A view of every step's values, as it is of one step's."""
+        at = node.attributes
+        if node.op.name == "reshape":
+            return reshape(whole, (self.steps, *node.shape))
+        if node.op.name == "permute":
+            return emit("permute", whole, axes=(0, *[axis + 1 for axis in at["axes"]]))
+        starts, stops, steps = (0, *at["starts"]), (self.steps, *at["stops"]), (1, *at["steps"])
+        return emit("slice", whole, starts=starts, stops=stops, steps=steps)
 
     def _repeated(self, node: Node) -> Node:
         """What is the same at each step, at every step."""
@@ -227,6 +243,14 @@ class _Lifting:
 
     def _all(self, node: Node) -> Node:
         """A value of the body at every step."""
+        if node in self.base_of:
+            path = [node]
+            while path[-1] is not self.base_of[node]:
+                path.append(path[-1].inputs[0])
+            whole = self._all(path.pop())
+            for each in reversed(path):
+                whole = self._moved(each, whole)
+            return whole
         at = self.stacked.get(node)
         return dict(self.body.slices)[node] if at is None else self.made[at]
 
@@ -270,6 +294,25 @@ def _regrouped(body: Graph, states: int, end: int) -> Graph:
             made[node] = _added(waiting, made) + _added(early, made)
     outputs = tuple([Output(o.name, o.role, made[o.node]) for o in body.outputs])
     return replace(body, outputs=outputs)
+
+
+def _bases(results: list[Node]) -> dict[Node, Node]:
+    """Results that are views → what they are views of, where they are all of that."""
+    parts_of: dict[Node, list[Node]] = {}
+    for node in results:
+        base = node
+        while base.op.name in VIEWS:
+            base = base.inputs[0]
+        if base is not node and node not in parts_of.get(base, ()):
+            parts_of.setdefault(base, []).append(node)
+    found: dict[Node, Node] = {}
+    for base, parts in parts_of.items():
+        total: Extent = 0
+        for part in parts:
+            total = total + part.type.elements
+        if total == base.type.elements and base.op.name != "input":
+            found.update(dict.fromkeys(parts, base))
+    return found
 
 
 def _added(terms: list[Node], made: dict[Node, Node]) -> Node:

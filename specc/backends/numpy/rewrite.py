@@ -76,7 +76,7 @@ def rewrite(graph: Graph) -> Graph:
     }
     names = {*RULES, *own}
     rules = {n: (*RULES.get(n, ()), *own.get(n, ())) for n in names}
-    graph = passes.simplify(lift(passes.recall(gates(graph))), rules)
+    graph = passes.simplify(lift(gates(passes.recall(graph))), rules)
     folded = fold(graph)
     return keep(graph if folded is graph else passes.simplify(folded, rules))
 

@@ -175,8 +175,9 @@ def strips(rows: int, factors: int) -> int:
     OpenBLAS pack nothing, or one where that is no gain.
     """
     if UNPACKED < rows * factors <= STRIPPED:
-        for count in range(2, rows // 8 + 1):
-            if rows % count == 0 and rows // count * factors <= UNPACKED:
+        for count in range(2, rows // 4 + 1):
+            fits = rows % count == 0 and rows // count * factors <= UNPACKED
+            if fits and (rows // count >= 8 or rows // count == 4):
                 return count
     return 1
 
