@@ -131,3 +131,16 @@ def test_an_index_is_never_wrapped() -> None:
         with pytest.raises(runtime.OutOfRange, match=r"here: index (-1|5) is not in 0 \.\. 4"):
             runtime.check(index, 5, 0, "here")
     runtime.check(np.array([], np.int64), 0, 0, "here")
+
+
+@pytest.mark.parametrize(
+    ("starts", "stops"), [((1, 0, 2), (3, 4, 3)), ((0, 0, 0), (3, 4, 5)), ((3, 0, 0), (3, 0, 0))]
+)
+def test_a_frame_is_what_surrounds_once_each(starts: tuple, stops: tuple) -> None:
+    y = np.zeros((3, 4, 5), int)
+    for side in runtime.frame_of(y, starts, stops):
+        side += 1
+    inside = tuple(slice(*pair) for pair in zip(starts, stops, strict=True))
+    assert (y[inside] == 0).all()
+    y[inside] = 1
+    assert (y == 1).all()

@@ -184,9 +184,10 @@ def convolution_back(
     turned: np.ndarray,
     work: np.ndarray,
     halved: bool = False,
-) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]]:
-    """What `convolve_input` goes through: a matrix of `turned`, what it is multiplied with, where
-    the shares of x go, and which of them is added where. x begins `low` after what was convolved.
+) -> list[tuple[list[tuple[Any, ...]], list[tuple[np.ndarray, np.ndarray]]]]:
+    """What `convolve_input` goes through: for some rows of x the products, a matrix of `turned`,
+    what it is multiplied with and where the shares of x go, and which share is added where. x
+    begins `low` after what was convolved.
 
     Where the windows' rows are neighbours, a row of x is a product over all of them, and `turned`
     is [taps of a row, c; rows of taps from the last, o]; else it is [taps, c; o].
@@ -201,21 +202,41 @@ def convolution_back(
     room = max(1, work.size // max(1, math.prod(shape)))
     steps = [each[skipped:] for each in (strides, dilations, low)]
     made: list[Any] = []
-    for target, first, count, taps in reaching(len(x), rows, sizes[0], low[0], room, near):
-        if near:
-            depth, step = len(range(*taps.indices(sizes[0]))) * filters, lines.strides
-            seen = np.lib.stride_tricks.as_strided(
-                lines[first:], (count, depth, columns), (step[0], step[1], step[2])
-            )
-            used = matrix[:, taps.start * filters : taps.stop * filters]
-        else:
-            seen, used = lines[first : first + count], matrix
-        shares = work[: count * math.prod(shape)].reshape(count, *shape)
-        added = additions(x[target], shares, axes, steps, first, halved)
-        factors = used.size
-        products = in_parts(shares.reshape(count, len(matrix), columns), factors)
-        made.append((used, in_parts(seen, factors), products, added))
+    for group in joined(reaching(len(x), rows, sizes[0], low[0], room, near), room):
+        total, done = sum(count for _, _, count, _ in group), 0
+        shares = work[: total * math.prod(shape)].reshape(total, *shape)
+        products: list[tuple[Any, ...]] = []
+        for _, first, count, taps in group:
+            if near:
+                depth, step = len(range(*taps.indices(sizes[0]))) * filters, lines.strides
+                seen = np.lib.stride_tricks.as_strided(
+                    lines[first:], (count, depth, columns), (step[0], step[1], step[2])
+                )
+                used = matrix[:, taps.start * filters : taps.stop * filters]
+            else:
+                seen, used = lines[first : first + count], matrix
+            found = shares[done : done + count].reshape(count, len(matrix), columns)
+            products.append((used, in_parts(seen, used.size), in_parts(found, used.size)))
+            done += count
+        target = x[group[0][0].start : group[-1][0].stop]
+        made.append((products, additions(target, shares, axes, steps, group[0][1], halved)))
     return made
+
+
+def joined(
+    pieces: Iterator[tuple[slice, int, int, slice]], room: int
+) -> list[list[tuple[slice, int, int, slice]]]:
+    """Pieces of neighbouring rows of x that there is room for together."""
+    groups: list[list[tuple[slice, int, int, slice]]] = []
+    for piece in pieces:
+        target, _, count, _ = piece
+        last = groups[-1] if groups else [piece]
+        near = target.start is not None and last[-1][0].stop == target.start
+        if near and sum(each[2] for each in last) + count <= room:
+            last.append(piece)
+        else:
+            groups.append([piece])
+    return groups
 
 
 def reaching(
@@ -272,7 +293,8 @@ def additions(
 def convolve_input(convolution_back: Sequence[Any], x: np.ndarray) -> None:
     """x = what the filters' turned matrix makes of g, each share added where it was read."""
     x.fill(0)
-    for filters, g, shares, added in convolution_back:
-        np.matmul(filters, g, out=shares)
+    for products, added in convolution_back:
+        for filters, g, shares in products:
+            np.matmul(filters, g, out=shares)
         for target, share in added:
             np.add(target, share, out=target)

@@ -21,7 +21,7 @@ from specc.ir import Graph, Node, Size
 SPOKEN = ("F", "I", "Any", "Iterator", "Mapping", "Sequence", "product", "math", "np",
           "annotations", "inputs", "outputs", "slots", "run", "slot", "INPUTS", "OUTPUTS", "AXES",
           "shapes", "capacities", "bind",
-          "start", "at", "t")  # fmt: skip
+          "start", "side", "at", "t")  # fmt: skip
 
 
 PASSES = ("rewrite", "halve", "layout", "fuse", "plan")  # each can be left out

@@ -230,8 +230,11 @@ def _pad(s: Site) -> list[str]:
     starts, ones = s.node.attributes["low"], (1,) * s.node.rank
     stops = [low + extent for low, extent in zip(starts, s.operands[0].shape, strict=True)]
     inside = s.view(s.out, f"{{}}[{_slices(s, s.node.shape, starts, stops, ones)}]")
+    frame = s.view(s.out, f"{s.use('frame_of')}({{}}, {s.shape(starts)}, {s.shape(stops)})")
+    value = s.number(s.node.attributes["value"], s.node.dtype)
     return [
-        f"{s.out}.fill({s.number(s.node.attributes['value'], s.node.dtype)})",
+        f"for side in {frame}:",
+        f"    side.fill({value})",
         f"np.copyto({inside}, {s.inputs[0]})",
     ]
 

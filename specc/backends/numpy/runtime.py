@@ -169,6 +169,16 @@ def erf_number(x: Any) -> Any:
     return out[0]
 
 
+def frame_of(y: np.ndarray, starts: tuple[int, ...], stops: tuple[int, ...]) -> list[np.ndarray]:
+    """What of an array is not y[starts : stops], in parts that don't overlap."""
+    sides: list[np.ndarray] = []
+    for axis, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+        before = (slice(None),) * axis
+        sides += [y[(*before, slice(0, start))], y[(*before, slice(stop, None))]]
+        y = y[(*before, slice(start, stop))]
+    return [side for side in sides if side.size]
+
+
 # ── products ─────────────────────────────────────────────────────────────────────────────────────
 def strips(rows: int, factors: int) -> int:
     """In how many strips of rows a product of so many multiplications a row is made: as few as let
