@@ -7,7 +7,7 @@ from pathlib import Path
 
 from specc.cli.arguments import add_json, add_overrides, number
 from specc.cli.output import print_json
-from specc.training.files import write_atomically
+from specc.training.files import check_outputs, write_atomically
 
 
 def declare(parser: ArgumentParser) -> None:
@@ -38,6 +38,8 @@ def declare(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     from specc.compare import compare, page, report
 
+    if options.html is not None:
+        check_outputs([Path(options.html)], [options.file, options.weights, options.against])
     found = compare(
         options.file,
         backends=[name.strip() for name in options.backends.split(",") if name.strip()],

@@ -18,6 +18,7 @@ def declare(parser: ArgumentParser) -> None:
     parser.add_argument("--input", metavar="X.npz", help="inputs for a file without train block")
     parser.add_argument("--weights", metavar="W.safetensors", help="begin with these weights")
     add_numbers(parser)
+    parser.set_defaults(backend=None)  # numpy, or that of the run that goes on
     parser.add_argument(
         "--seed",
         type=number(0, pipeline.SEED_LIMIT - 1),
@@ -40,7 +41,7 @@ def declare(parser: ArgumentParser) -> None:
         metavar="PASS",
         action="append",
         default=[],
-        help="leave out a pass of NumPy's: rewrite, layout, fuse, plan",
+        help="leave out a pass of NumPy's: rewrite, layout, fuse, plan, halve",
     )
     add_overrides(parser)
     add_json(parser)

@@ -14,16 +14,18 @@ from specc.backends import backend
 from specc.diagnostics import did_you_mean, fault
 from specc.ir.graph import Output
 from specc.ir.model import Model, Spec, Train
-from specc.training.files import write_atomically
+from specc.training.files import check_outputs, write_atomically
 from specc.training.initial import Initials, arrays_of
 from specc.training.packing import optimizer_of
 from specc.training.predict import Forward, chosen_model, initial_weights, load_weights, write_npz
 from specc.training.sizes import check_settled, with_sizes_of
+from specc.training.sources import files_of
 from specc.training.steps import counted, step_graph
 from specc.training.tensors import Arrays
 from specc.version import __version__
 
 FORMATS = ("numpy", "torch", "onnx", "onnx-train")
+BESIDE = {"numpy": ".npz", "torch": ".pt"}  # where weights go that are no part of the file
 
 
 def export(
@@ -49,6 +51,8 @@ def export(
     pipeline.check_options("numpy", dtype or "float32", None)
     spec, _ = with_sizes_of(pipeline.build(path, overrides), weights)
     where, precision = Path(output), dtype or "float32"
+    beside = [where.with_suffix(end) for name, end in BESIDE.items() if name == to and weights]
+    check_outputs([where, *beside], [*files_of(spec), weights])
     if to == "onnx":
         write_onnx(chosen_model(spec, model), spec, where, precision, weights, opset)
     elif to == "onnx-train":
@@ -61,7 +65,7 @@ def export(
         forward = Forward(chosen_model(spec, model), dtype=precision, weights=weights)
         write_atomically(where, forward.source.encode())
         if weights is not None:
-            write_npz(where.with_suffix(".npz"), forward.weights)
+            write_npz(where.with_suffix(BESIDE[to]), forward.weights)
     return where
 
 

@@ -123,7 +123,11 @@ def fitted(node: Node, given: Any, dtype: str, seen: bool = False) -> np.ndarray
     if wanted.dtype in ("float", "float64") and not seen:
         _check_finite(name, values, place)
     to = dtype if wanted.dtype == "float" else ARRAYS[wanted.dtype]
-    return np.ascontiguousarray(values, dtype=to)
+    with np.errstate(over="ignore"):
+        made = np.ascontiguousarray(values, dtype=to)
+    if made.dtype.itemsize < values.dtype.itemsize and wanted.dtype == "float":
+        _check_finite(name, made, place, f"in {to}")
+    return made
 
 
 BECOMES = {"float": ("float", "int", "bool"), "float64": ("float", "int", "bool")}
@@ -161,7 +165,7 @@ def _check_shape(node: Node, values: np.ndarray, place: Place) -> None:
             )
 
 
-def _check_finite(name: str, values: np.ndarray, place: Place) -> None:
+def _check_finite(name: str, values: np.ndarray, place: Place, where: str = "") -> None:
     if values.dtype.kind != "f" or all_finite(values):
         return
     wrong = ~np.isfinite(values).reshape(len(values), -1)
@@ -171,7 +175,7 @@ def _check_finite(name: str, values: np.ndarray, place: Place) -> None:
         value = values.reshape(len(values), -1)[row][wrong[row]][0]
         raise fault(
             "D008",
-            f"`{name}` has numbers that are missing or infinite",
+            " ".join(filter(None, (f"`{name}` has numbers that are missing or infinite", where))),
             place,
             found=f"{int(wrong.sum())} in {len(rows)} rows; the first, {value}, is in row {row}",
             help="replace them in the data block, or leave their rows out of the file",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from specc.diagnostics import Span, SpecError, did_you_mean, fault
@@ -32,6 +33,21 @@ def write_atomically(path: Path, payload: bytes) -> None:
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise unwritable(path, error) from None
+
+
+def check_outputs(outputs: Iterable[Path], inputs: Iterable[str | Path | None]) -> None:
+    """
+    Raises:
+        SpecError: C007 where something would be written over what is read.
+    """
+    read = {Path(each).resolve() for each in inputs if each is not None}
+    for output in outputs:
+        if output.resolve() in read:
+            raise fault(
+                "C007",
+                f"`{output}` would be written over a file that is read",
+                help="name another file to write",
+            )
 
 
 def append_line(path: Path, line: str) -> None:

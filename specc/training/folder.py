@@ -92,19 +92,30 @@ def read_description(folder: Path) -> dict[str, Any]:
         raise nothing_to_resume(folder) from None
     except (OSError, ValueError) as error:
         raise fault("R203", f"`{folder / RUN}` can't be read: {error}") from None
-    if not isinstance(found, dict) or not {"overrides", "seed", "dtype"} <= found.keys():
+    needed = {"overrides", "seed", "dtype", "backend"}
+    if not isinstance(found, dict) or not needed <= found.keys() or not _chosen(found):
         raise fault("R203", f"`{folder / RUN}` doesn't describe a run")
     return found
 
 
-def versions() -> dict[str, str]:
+def _chosen(found: Mapping[str, Any]) -> bool:
+    how = found.get("how", {})
+    known = {"device", "precision", "compiled", "without", "threads"}
+    return isinstance(found["backend"], str) and isinstance(how, dict) and how.keys() <= known
+
+
+def versions(backend: str) -> dict[str, str]:
     """What decides the bits of a result, beside the spec and the seed."""
+    from importlib import metadata
+
     import numpy
 
+    library = {"torch": "torch", "onnx": "onnxruntime"}.get(backend)
     return {
         "specc": __version__,
         "python": platform.python_version(),
         "numpy": numpy.__version__,
+        **({library: metadata.version(library)} if library else {}),
         "machine": f"{sys.platform} {platform.machine()}",
     }
 

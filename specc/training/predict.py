@@ -18,14 +18,14 @@ from specc.training import folder as run_folder
 from specc.training.blocks import counted
 from specc.training.expectations import check_figures, judge
 from specc.training.feeds import Feeds, batch_inputs
-from specc.training.files import check_file, write_atomically
+from specc.training.files import check_file, check_outputs, write_atomically
 from specc.training.finite import witnessed
 from specc.training.initial import Initials, array_dtype, stored
 from specc.training.learner import Streams
 from specc.training.progress import Progress
 from specc.training.results import Result
 from specc.training.sizes import check_settled, with_sizes_of
-from specc.training.sources import read_npz
+from specc.training.sources import files_of, read_npz
 from specc.training.tensors import Arrays, assign, read_tensors
 
 if TYPE_CHECKING:
@@ -178,6 +178,8 @@ def predict(
     """
     pipeline.check_options(backend, dtype or "float32", None)
     spec, _ = with_sizes_of(pipeline.build(path, overrides), weights)
+    if output is not None:
+        check_outputs([Path(output)], [*files_of(spec), weights, inputs])
     chosen = chosen_model(spec, model)
     forward = Forward(chosen, dtype=dtype or "float32", weights=weights, backend=backend)
     outputs = forward(**read_inputs(inputs, forward.graph))

@@ -50,7 +50,7 @@ def run(
     overrides: Mapping[str, str] | None = None,
     inputs: str | Path | None = None,
     weights: str | Path | None = None,
-    backend: str = "numpy",
+    backend: str | None = None,
     dtype: str | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
@@ -61,23 +61,30 @@ def run(
 ) -> Result:
     """Runs a spec's file; prints through `progress`: a bar or lines, or if `quiet` nothing.
 
-    `overrides` are texts of the language ("train.epochs" → "3"); `dtype` is float32 unless given;
-    `out` is the run's folder, runs/<spec>-<n> unless given; `resume` goes on with the run there.
+    `overrides` are texts of the language ("train.epochs" → "3"); `backend` is numpy and `dtype`
+    float32 unless given, or of a resumed run what it began with; `out` is the run's folder,
+    runs/<spec>-<n> unless given; `resume` goes on with the run there.
     The exit code is `result.status`.
 
     Raises:
         SpecError: whatever is wrong with the spec, the data, the options or the folder.
     """
-    pipeline.check_options(backend, dtype or "float32", seed)
-    pipeline.check_how(backend, how or {})
-    options = Options(
-        overrides=overrides, inputs=inputs, weights=weights, backend=backend, dtype=dtype,
-        seed=seed, out=out, resume=resume, how=how,
-    )  # fmt: skip
+    begun: Mapping[str, Any] = {}
     folder = None
     if resume:
         folder = Path(out) if out is not None else run_folder.latest_folder(str(path))
-        options = _as_begun(options, run_folder.read_description(folder))
+        begun = run_folder.read_description(folder)
+        if backend not in (None, begun["backend"]):
+            raise _changed("backend", begun["backend"], backend)
+    on: str = backend or begun.get("backend", "numpy")
+    pipeline.check_options(on, dtype or "float32", seed)
+    pipeline.check_how(on, how or {})
+    options = Options(
+        overrides=overrides, inputs=inputs, weights=weights, backend=on, dtype=dtype,
+        seed=seed, out=out, resume=resume, how=how,
+    )  # fmt: skip
+    if resume:
+        options = _as_begun(options, begun)
     spec = pipeline.build(path, options.overrides)
     return execute(spec, options, progress or (Silent() if quiet else chosen()), folder)
 
@@ -88,9 +95,8 @@ def _as_begun(options: Options, begun: Mapping[str, Any]) -> Options:
         given = getattr(options, name)
         if given not in (None, {}) and given != begun.get(name):
             raise _changed(what, begun.get(name), given)
-    how = dict(options.how or {})
-    if begun.get("parts"):
-        how.setdefault("threads", begun["parts"])
+    how = {**begun.get("how", {}), **(options.how or {})}
+    pipeline.check_how(options.backend, how)
     return replace(
         options, overrides=begun["overrides"], seed=begun["seed"], dtype=begun["dtype"], how=how
     )
@@ -187,8 +193,8 @@ class Running:
             "seeds": [self._seed(train) for train in self.spec.trains],
             "dtype": self.dtype,
             "backend": self.options.backend,
-            "versions": run_folder.versions(),
-            "parts": (self.options.how or {}).get("threads"),
+            "how": {**(self.options.how or {})},
+            "versions": run_folder.versions(self.options.backend),
             "threads": str((self.options.how or {}).get("threads") or run_folder.threads()),
             "digests": [learner.digest() for learner, _, _ in self.prepared],
             "data": [material.digest() for _, _, material in self.prepared],

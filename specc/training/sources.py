@@ -11,12 +11,18 @@ from typing import IO
 import numpy as np
 
 from specc.diagnostics import Span, fault
-from specc.ir.model import Data
+from specc.ir.model import Data, Spec
 from specc.limits import DATA_BYTES
 from specc.training.bundled import bundled, python_texts
 from specc.training.files import check_file, contained, too_large
 from specc.training.table import ARRAY_DTYPE, DTYPE_OF_KIND, Table, malformed
 from specc.training.text_files import read_csv, read_text
+
+
+def files_of(spec: Spec) -> list[Path]:
+    """The spec's own file, and those that its data blocks read."""
+    blocks = [each for each in spec.datas.values() if each.source not in ("sklearn", "python")]
+    return [Path(spec.path), *(Path(each.folder) / each.argument for each in blocks)]
 
 
 def read_table(block: Data) -> Table:

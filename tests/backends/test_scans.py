@@ -154,7 +154,25 @@ def test_a_library_cell_is_torchs_layer(cell: str, reverse: bool, steps: int, ru
 
 
 @on_each
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("cell", "last"), [("GRUCell", "last"), ("LSTMCell", "last.c")])
+def test_rows_end_along_the_first_axis_too(cell: str, last: str, run: Run) -> None:
+    """Rows are what is first of a step: where time is the first axis, the second one."""
+
+    def model(shape: str, axis: int) -> Graph:
+        lines = f"y, last = scan({cell}(2), x, axis = {axis}, length = n)\n output y, z = {last}"
+        text = f"model M {{\n input x: float[{shape}, 3], n: int[batch]\n {lines}\n}}\n"
+        return language.loads(text).models["M"].inference
+
+    usual, turned = model("batch, time", 1), model("time, batch", 0)
+    feeds = random_feeds(usual, batch=4, time=6) | {"n": np.array([2, 6, 1, 5])}
+    right = run(usual, feeds)
+    made = run(turned, {**feeds, "x": np.ascontiguousarray(np.swapaxes(feeds["x"], 0, 1))})
+    np.testing.assert_allclose(np.swapaxes(made["y"], 0, 1), right["y"], atol=FORWARD)
+    np.testing.assert_allclose(made["z"], right["z"], atol=FORWARD)
+
+
+@on_each
+@pytest.mark.parametrize("cell", ["RNNCell", "GRUCell", "LSTMCell"])
 def test_rows_end_where_their_length_says(cell: str, run: Run) -> None:
     graph = training(cell_model(cell, ", length = n"))
     lengths = torch.tensor([2, 6, 1, 5])

@@ -114,3 +114,79 @@ def test_a_choice_of_training_is_not_ignored_where_nothing_is_trained(
     run = ["run", str(spec), "--input", str(inputs), "--backend", backend]
     assert main([*run, *words]) == 2
     assert f"error[B103]: `{words[0]}` is a choice of training" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "onnx"])
+def test_a_resumed_run_takes_its_backend_from_the_folder(
+    backend: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "run")
+    run = ["run", XOR, "--out", out, "--backend", backend, "--set", "train.epochs=20"]
+    assert main([*run, "--threads", "1"]) == 1  # the claim isn't met yet
+    again = ["run", XOR, "--out", out, "--resume"]
+    assert main(again) == 1
+    assert main([*again, "--backend", backend]) == 1
+    capsys.readouterr()
+    other = "numpy" if backend == "torch" else "torch"
+    assert main([*again, "--backend", other]) == 2
+    assert "the run began with another backend" in capsys.readouterr().err
+
+
+def test_nothing_is_written_over_what_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec, data = tmp_path / "net.nn", tmp_path / "net.npz"
+    spec.write_text("""
+model Net {
+    input x: float[batch, 2]
+    target y: float[batch]
+    logits = (x -> Linear(1))[:, 0]
+    output logits
+    loss mse(logits, y)
+}
+data D {
+    source npz("net.npz")
+    x = x
+    y = y
+}
+train {
+    data D
+    optimizer sgd(lr = 0.1)
+    batch 2
+    epochs 1
+}
+""")
+    np.savez(data, x=np.ones((4, 2)), y=np.ones(4))
+    before = {path: path.read_bytes() for path in (spec, data)}
+    out = tmp_path / "run"
+    assert main(["run", str(spec), "--out", str(out)]) == 0
+    weights = str(out / "last.safetensors")
+    said = ["--weights", weights, "--input", str(data), "--output"]
+    for words in (
+        ["export", str(spec), "--to", "numpy", "-o", str(spec)],
+        ["export", str(spec), "--to", "onnx", "-o", str(data)],
+        ["export", str(spec), "--to", "numpy", "-o", f"{tmp_path}/net.py", "--weights", weights],
+        ["export", str(spec), "--to", "torch", "-o", weights, "--weights", weights],
+        ["predict", str(spec), *said, str(data)],
+        ["predict", str(spec), *said, f"{tmp_path}/../{tmp_path.name}/net.nn"],
+        ["compare", str(spec), "--html", str(spec)],
+    ):
+        capsys.readouterr()
+        assert main(words) == 2, words
+        assert "error[C007]" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in (spec, data)}
+    assert main(["predict", str(spec), *said, str(tmp_path / "y.npz")]) == 0
+
+
+def test_a_number_that_float32_can_t_hold_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec, inputs = tmp_path / "forward.nn", tmp_path / "x.npz"
+    spec.write_text("model F() {\n    input x: float[batch, 2]\n    output y = x + 1\n}\n")
+    np.savez(inputs, x=np.array([[1.0, 2.0], [3.0, 1e300]]))
+    run = ["run", str(spec), "--input", str(inputs), "--out", str(tmp_path / "run")]
+    assert main(run) == 2
+    said = capsys.readouterr().err
+    assert "error[D008]" in said
+    assert "in float32" in said
+    assert main([*run, "--dtype", "float64"]) == 0

@@ -126,7 +126,7 @@ def assign(
                 "H002",
                 f"{what} has no argument `{name}`",
                 each.name_at,
-                expected=", ".join([*names, *also]) or "no arguments",
+                expected=", ".join(dict.fromkeys([*names, *also])) or "no arguments",
                 help=_foreign(name, [*names, *also]),
             )
         if name in made:

@@ -55,6 +55,14 @@ def assign_state(frame: Frame, name: str, value: Value, span: Span) -> None:
             (span, "assigned here again"),
             (frame.assigned[name], "assigned here first"),
         )
+    if name in frame.unassigned:
+        raise fault(
+            "N005",
+            f"`{name}'` is read before it is assigned",
+            (frame.unassigned[name], f"read here, where it is still `{name}`"),
+            (span, "assigned here"),
+            help=f"`{name}` is the value on entry",
+        )
     if name == "theta" and frame.kind == "optimizer":
         like = frame.values["theta"]
     elif name in frame.state_paths:

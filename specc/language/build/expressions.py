@@ -118,6 +118,7 @@ def _primed(frame: Frame, expression: syntax.Name) -> Value:
     if f"{name}'" in frame.values:
         return frame.values[f"{name}'"]
     if name in frame.state_paths:
+        frame.unassigned.setdefault(name, expression.span)
         return frame.current[frame.state_paths[name]]
     if name in frame.broken:
         raise Poisoned

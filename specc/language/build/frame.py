@@ -96,6 +96,7 @@ class Frame:
     states: dict[str, tuple[Owned, Node]] = field(default_factory=dict[str, tuple[Owned, Node]])
     current: dict[str, Tensor] = field(default_factory=dict[str, Tensor])  # of states, by path
     assigned: dict[str, Span] = field(default_factory=dict[str, Span])  # primed names, once each
+    unassigned: dict[str, Span] = field(default_factory=dict[str, Span])  # read as they were
     state_paths: dict[str, str] = field(default_factory=dict[str, str])  # this body's own names
     owners: dict[str, Any] = field(default_factory=dict[str, Any])
     makers: dict[str, Span] = field(default_factory=dict[str, Span])  # what made each of them
@@ -249,6 +250,7 @@ class Frame:
             )
         self.places[key] = self.places[name] = span
         self.assigned.pop(name, None)
+        self.unassigned.pop(name, None)
         self.values[name] = value
 
     def training_test(self, statement: Any) -> bool:

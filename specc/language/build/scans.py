@@ -125,13 +125,14 @@ def _length(frame: Frame, options: Mapping[str, Given], of: Tensor, axis: int) -
     if value is None:
         return None
     tensor = lift(value, options["length"].span)
-    if tensor.dtype != "int" or tensor.rank != 1 or tensor.shape[0] != of.shape[0]:
+    rows = (*of.shape[:axis], *of.shape[axis + 1 :])[:1]  # what is first of a step
+    if tensor.dtype != "int" or tensor.shape != rows:
         raise fault(
             "T001",
             "`length` has one whole number a row",
             (options["length"].span, str(tensor)),
-            expected=f"int[{of.shape[0]}]",
-            found=str(tensor),
+            expected=f"int[{rows[0]}]" if rows else "a sequence of rows to step over",
+            found=str(tensor) if rows else str(of),
         )
     return tensor
 
