@@ -103,10 +103,11 @@ def test_the_size_of_a_block_of_work_changes_no_bit(bits: int) -> None:
     assert abs(wanted.mean() / 2**bits - 0.5) < 0.01
 
 
-def test_rows_are_added_however_often_they_come() -> None:
+@pytest.mark.parametrize("count", [7, 90, 10_000], ids=["often", "some twice", "once"])
+def test_rows_are_added_however_often_they_come(count: int) -> None:
     draw = np.random.default_rng(0)
-    index, updates = draw.integers(0, 7, (40, 3)), draw.normal(size=(40, 3, 2, 5))
-    out, wanted = np.empty((9, 2, 5)), np.zeros((9, 2, 5))
+    index, updates = draw.integers(0, count, (40, 3)), draw.normal(size=(40, 3, 2, 5))
+    out, wanted = np.empty((count + 2, 2, 5)), np.zeros((count + 2, 2, 5))
     for place in np.ndindex(index.shape):
         wanted[index[place]] += updates[place]
     runtime.add_at(index, updates, out, np.empty((120, 10)), np.empty((120, 10)))

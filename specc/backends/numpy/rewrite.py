@@ -24,9 +24,11 @@ from specc.backends.numpy.operations import (
 )
 from specc.backends.numpy.sums import (
     added_in_place,
+    added_rows,
     deviation_of_shifted,
     joined_parts,
     mean_of_shifted,
+    merged_parts,
     nothing_added,
     nothing_divided,
     picked,
@@ -56,7 +58,7 @@ def rewrite(graph: Graph) -> Graph:
         "max_pool_gradient": (shifted_pool_gradient,),
         "slice": (part_of_input_gradient,),
         "sum": (sum_of_neg, sum_of_scaled, sum_of_products, sum_of_pool_gradient, sum_of_terms),
-        "add": (twice, shifted_twice, nothing_added, added_in_place, joined_parts),
+        "add": (twice, shifted_twice, nothing_added, added_in_place, joined_parts, added_rows),
         "multiply": (scaled_twice, across_reshapes),
         "neg": (scaled_neg, across_reshapes),
         "divide": (
@@ -73,6 +75,7 @@ def rewrite(graph: Graph) -> Graph:
         "sqrt": (across_reshapes,),
         "broadcast": (leading_ones,),
         "take_along_axis": (picked,),
+        "concat": (merged_parts,),
     }
     names = {*RULES, *own}
     rules = {n: (*RULES.get(n, ()), *own.get(n, ())) for n in names}

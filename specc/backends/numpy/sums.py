@@ -91,8 +91,10 @@ def _count(node: Node) -> Extent | None:
 
 
 def sum_of_products(node: Node) -> Node | None:
-    """sum(a b) → dot(a, b): no array of products"""
+    """sum(a b) → dot(a, b): no array of products; but down rows, ones add those up far sooner"""
     x = node.inputs[0]
+    if x.rank > 1 and node.attributes["axes"] == tuple(range(x.rank - 1)):
+        return None
     if not is_(x, "multiply") or node.dtype != "float" or not node.attributes["axes"]:
         return None
     a, b = x.inputs
@@ -233,6 +235,34 @@ def _padded(pad: Node) -> list[int]:
 
 def _joins(node: Node, axis: int) -> bool:
     return is_(node, "concat") and node.attributes["axis"] == axis
+
+
+def merged_parts(node: Node) -> Node | None:
+    """concat(reshape(x), reshape(y)) → reshape(concat(x, y)), of [..., m, n] as [..., m n]"""
+    axis = node.attributes["axis"]
+    wholes = [source_if(each, "reshape") for each in node.inputs]
+    found = [each for each in wholes if each is not None and each.rank == axis + 2]
+    if axis != node.rank - 1 or len(found) < len(wholes):
+        return None
+    before, (*_, length) = node.shape[:-1], found[0].shape
+    if any(each.shape[:-2] != before or each.shape[-1] != length for each in found):
+        return None
+    parts = [part for x in found for part in (x.inputs if _joins(x, axis) else (x,))]
+    return reshape(emit("concat", *parts, axis=axis), node.shape)
+
+
+def added_rows(node: Node) -> Node | None:
+    """add_at(i, u) + add_at(j, v) → add_at(i and j, u and v): one array of zeros"""
+    if not all(is_(each, "add_at") for each in node.inputs):
+        return None
+    indices, updates = list[Node](), list[Node]()
+    for each in node.inputs:
+        index, update = each.inputs
+        count = product(index.shape)
+        indices.append(reshape(index, (count,)))
+        updates.append(reshape(update, (count, *update.shape[index.rank :])))
+    index, update = (emit("concat", *parts, axis=0) for parts in (indices, updates))
+    return emit("add_at", index, update, **node.inputs[0].attributes)
 
 
 # ── one of each row ──────────────────────────────────────────────────────────────────────────────
