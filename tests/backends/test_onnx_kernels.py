@@ -123,5 +123,5 @@ def test_a_process_on_one_core_gets_one_thread(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: cores, raising=False)
     graph = Graph("one", (), (Output("value", "output", constant(1.0, "float")),))
-    session = session_of(model_of(graph, Form()).SerializeToString(), "float32", asked)
+    session = session_of(model_of(graph, Form()).SerializeToString(), asked)
     assert session.get_session_options().intra_op_num_threads == threads

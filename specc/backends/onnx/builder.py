@@ -19,6 +19,7 @@ from specc.ir.size import Derived, axis
 
 Array = np.ndarray[Any, Any]
 LATE = ("broadcast", "permute")  # written when a value is read as it stands; many readers don't
+HELD = ("parameter", "state")  # the roles of inputs that a file may hold as constants
 END = 2**63 - 1  # as the end of a slice: all that there is
 
 
@@ -60,9 +61,12 @@ class Builder:
         self._row_of: dict[Any, tuple[str, ...]] = {}
         self._count_of: dict[str, int] = {}
         self._scope = ""
+        self._fed: set[str] = set()  # what no runtime knows before it is fed
         for node in graph.inputs:
             name = f"{self.prefix}{node.attributes['name']}"
             self._value_of[node] = captured.get(node) or name
+            if node not in captured and node.attributes["role"] not in HELD:
+                self._fed.add(name)
 
     def inner(self, body: Graph, name: str, captured: Mapping[Node, str]) -> Builder:
         """For a body that stands in this graph as a subgraph."""
@@ -120,9 +124,18 @@ class Builder:
         if found is None:
             name = self.place(kind)
             found = tuple(f"{name}_output_{index}" for index in range(count))
-            self.rows.append(Row(kind, name, inputs, found, attributes))
+            self.append(Row(kind, name, inputs, found, attributes))
             self._row_of[key] = found
         return found
+
+    def append(self, row: Row) -> None:
+        self.rows.append(row)
+        if row.kind == "Scan" or (row.kind != "Shape" and any(map(self.is_fed, row.inputs))):
+            self._fed.update(row.outputs)
+
+    def is_fed(self, name: str) -> bool:
+        """Whether a value depends on what is fed, by more than its shape."""
+        return name in self._fed or (self.outer is not None and self.outer.is_fed(name))
 
     def place(self, kind: str) -> str:
         """A name for a node here."""

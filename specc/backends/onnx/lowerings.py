@@ -19,6 +19,9 @@ from specc.ir import Extent, Node
 TYPES = {"float32": 1, "int64": 7, "bool": 9, "float64": 11, "uint64": 13}
 
 
+HALF = 0.5  # the mantissa of a power of two
+
+
 def type_of(b: Builder, dtype: str) -> int:
     return TYPES[array_dtype(dtype, b.precision).name]
 
@@ -30,10 +33,44 @@ def elementwise(kind: str) -> Lowering:
 
 def operands(b: Builder, node: Node) -> list[str]:
     """The inputs without their broadcasts, which ONNX's elementwise operators do themselves."""
+    return [b.value(each) for each in _sources(node)]
+
+
+def _sources(node: Node) -> list[Node]:
     sources = [peeled(each) for each in node.inputs]
     if not _spans(sources, node.shape):
         sources[0] = node.inputs[0]
-    return [b.value(each) for each in sources]
+    return sources
+
+
+def scaling(kind: str) -> Lowering:
+    """Mul or Div, whose factor onnxruntime may move into a MatMul, where it is a float32.
+
+    It does so to a constant of one element and no more axes than the other operand has. In float64
+    the constant is given one more, unless it is a power of two, and the result loses it again.
+    """
+
+    def lower(b: Builder, node: Node) -> str:
+        names = operands(b, node)
+        if array_dtype(node.dtype, b.precision) != np.float64 or not node.rank:
+            return b(kind, *names)
+        pairs = zip(_sources(node), names, strict=True)
+        lifted = [_lifted(b, each, name, node.rank + 1) for each, name in pairs]
+        made = b(kind, *lifted)
+        return made if lifted == names else b("Squeeze", made, b.ints(0))
+
+    return lower
+
+
+def _lifted(b: Builder, node: Node, name: str, rank: int) -> str:
+    """With so many axes, if it is one number that a runtime may know before it is fed."""
+    if any(extent != 1 for extent in node.shape) or b.is_fed(name):
+        return name
+    if node.op.name != "constant":
+        return b("Reshape", name, b.ints(*[1] * rank))
+    value = np.array(node.attributes["value"], np.float64)
+    is_exact = abs(np.frexp(value)[0]).item() == HALF
+    return name if is_exact else b.constant(value.reshape([1] * rank))
 
 
 def peeled(node: Node) -> Node:
@@ -335,8 +372,8 @@ lowerings: dict[str, Lowering] = {
     "not": elementwise("Not"),
     "add": elementwise("Add"),
     "subtract": elementwise("Sub"),
-    "multiply": elementwise("Mul"),
-    "divide": elementwise("Div"),
+    "multiply": scaling("Mul"),
+    "divide": scaling("Div"),
     "floor_divide": lambda b, node: functions.floor_divide(b, node, operands(b, node)),
     "remainder": lambda b, node: functions.remainder(b, node, operands(b, node)),
     "power": elementwise("Pow"),

@@ -145,7 +145,7 @@ def scan(b: Builder, node: Node) -> tuple[str, ...]:
     sequences = [turned(b, each) if reverse else each for each in given[states:end]]
     found = tuple(f"{name}_output_{at}" for at in range(len(made)))
     attributes = {"body": graph, "num_scan_inputs": end - states}
-    b.rows.append(Row("Scan", name, (*given[:states], *sequences), found, attributes, captured))
+    b.append(Row("Scan", name, (*given[:states], *sequences), found, attributes, captured))
     stacked = [turned(b, each) if reverse else each for each in found[states:]]
     return (*found[:states], *stacked)
 

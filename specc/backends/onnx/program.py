@@ -42,16 +42,11 @@ def compile(
     return Program(lower(graph, dtype, opset), dtype, opset, threads)
 
 
-def session_of(model: bytes, precision: str, threads: int = 0) -> ort.InferenceSession:
-    """A session for a model of our own making.
-
-    In float64 nothing is fused: some fusions keep a factor as a float32 attribute.
-    """
+def session_of(model: bytes, threads: int = 0) -> ort.InferenceSession:
+    """A session for a model of our own making, with the options that anyone has by default."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or _least_threads()
     options.log_severity_level = 3
-    if precision == "float64":
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
@@ -90,7 +85,7 @@ class Program:
         self._form = Form(dtype, opset, name=place_of(self._watched))
         self.model = model_of(self._watched, self._form).SerializeToString()
         self._threads = threads
-        self._session = session_of(self.model, dtype, threads)
+        self._session = session_of(self.model, threads)
         self._fed = [each.name for each in self._session.get_inputs()]
 
     def __call__(self, feeds: Mapping[str, Any] = NOTHING) -> dict[str, Array]:
@@ -127,7 +122,7 @@ class Program:
             return []
         part = replace(self._watched, outputs=outputs)
         form = replace(self._form, name=place_of(part))
-        session = session_of(model_of(part, form).SerializeToString(), self.dtype, self._threads)
+        session = session_of(model_of(part, form).SerializeToString(), self._threads)
         names = [each.name for each in session.get_inputs()]
         return _run(session, {name: given[name] for name in names})
 

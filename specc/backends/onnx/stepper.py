@@ -49,7 +49,7 @@ class Stepper:
         name_of = place_of(whole)
         self._place_of = {each.name: name_of(each) for each in whole.outputs}
         self.model = model_of(whole, Form(dtype, OPSET, name=name_of)).SerializeToString()
-        self._session = session_of(self.model, dtype, threads)
+        self._session = session_of(self.model, threads)
         self._read = {each.name for each in self._session.get_inputs()}
         inputs = tuple(n for n in self.graph.inputs if n.attributes["name"] in fresh)
         self._entrance = Entrance(replace(self.graph, inputs=inputs), dtype)
