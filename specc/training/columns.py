@@ -124,7 +124,13 @@ def _read(block: Data, table: Table, used: set[str]) -> Arrays:
         )
     rows = next(iter(lengths.values()), 0)
     if not rows:
-        raise fault("D011", f"{table.name} has no rows", block.span)
+        unusable = [f"`{name}`: {why}" for name, why in table.unusable.items()]
+        raise fault(
+            "D011",
+            f"{table.name} has no {'column that can be read' if unusable else 'rows'}",
+            block.span,
+            found="; ".join(unusable),
+        )
     columns = {name: table.readers[name]() for name in named}
     return {"row": np.arange(rows, dtype=np.int64), **columns}
 

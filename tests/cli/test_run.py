@@ -190,3 +190,15 @@ def test_a_number_that_float32_can_t_hold_is_said(
     assert "error[D008]" in said
     assert "in float32" in said
     assert main([*run, "--dtype", "float64"]) == 0
+
+
+def test_a_file_of_pickles_is_not_said_to_be_empty(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "x.npz", pair=np.array([{"a": 1}, None], dtype=object))
+    spec = tmp_path / "xor.nn"
+    spec.write_text(Path(XOR).read_text(encoding="utf-8").replace('csv("xor.csv")', 'npz("x.npz")'))
+    assert main(["run", str(spec), "--out", str(tmp_path / "run")]) == 2
+    said = capsys.readouterr().err
+    assert "no column that can be read" in said
+    assert "pickled Python objects, which are never loaded" in said
