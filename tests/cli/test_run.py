@@ -197,7 +197,8 @@ def test_a_file_of_pickles_is_not_said_to_be_empty(
 ) -> None:
     np.savez(tmp_path / "x.npz", pair=np.array([{"a": 1}, None], dtype=object))
     spec = tmp_path / "xor.nn"
-    spec.write_text(Path(XOR).read_text(encoding="utf-8").replace('csv("xor.csv")', 'npz("x.npz")'))
+    text = Path(XOR).read_text(encoding="utf-8").replace('csv("xor.csv")', 'npz("x.npz")')
+    spec.write_text(text.replace("concat([a[:, none], b[:, none]], axis = 1)", "pair"))
     assert main(["run", str(spec), "--out", str(tmp_path / "run")]) == 2
     said = capsys.readouterr().err
     assert "no column that can be read" in said
