@@ -155,12 +155,12 @@ def compared(
 def spreads(subject: Subject, precision: str) -> dict[Value, float]:
     """How far the NumPy reference moves when all that it is given moves by a last place."""
     party = Party(precision)
+    others = [results(party, moved(subject, precision, number)) for number in range(MOVES)]
+    return _furthest(results(party, subject), others)
 
-    def results(of: Subject) -> dict[Value, Array]:
-        return {**party.measure(of), **(party.train(of).values if of.steps else {})}
 
-    shaken = [results(moved(subject, precision, number)) for number in range(MOVES)]
-    return _furthest(results(subject), shaken)
+def results(party: Party, of: Subject) -> dict[Value, Array]:
+    return {**party.measure(of), **(party.train(of).values if of.steps else {})}
 
 
 def judged(
@@ -180,10 +180,13 @@ def judged(
 
 
 def roundings(subject: Subject, precision: str) -> dict[Value, float]:
-    """How far the NumPy reference moves when every result inside is rounded otherwise."""
-    still = Party(precision).measure(subject)
-    shaken = [Shaken(precision, number).measure(subject) for number in range(MOVES)]
-    return _furthest(still, shaken)
+    """How far the NumPy reference moves when every result inside is rounded otherwise.
+
+    NumPy may find a gradient to be 0 where others are left with noise, which Adam then scales up
+    to whole steps: only rounding inside the training shows that.
+    """
+    shaken = [results(Shaken(precision, number), subject) for number in range(MOVES)]
+    return _furthest(results(Party(precision), subject), shaken)
 
 
 def _furthest(still: Values, moved: Sequence[Values]) -> dict[Value, float]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from specc import passes, pipeline
 from specc.compare.numbers import FORWARD, GRADIENT, SPREADS, TRAINED, relative
-from specc.compare.parties import Party, feeds_of
+from specc.compare.parties import Party, Shaken, feeds_of
 from specc.compare.subject import Subject, moved, nudged
 from specc.diagnostics import Span
 from specc.ir import Graph, Node, Output, emit
@@ -197,19 +197,21 @@ def search(
 
 
 def update_point(subject: Subject, reference: Party, other: Party, dtype: str) -> Point:
-    """The first step's update of the parameter that it differs most in, from equal gradients."""
+    """The first step's update of the parameter that it differs most in beyond its spread."""
     one = replace(subject, steps=1, batches=subject.batches[:1])
     right, found = reference.train(one).values, other.train(one).values
-    shifted = reference.train(moved(one, dtype, 0)).values
+    shifted = [reference.train(moved(one, dtype, 0)).values, Shaken(dtype, 0).train(one).values]
     apart = {value: _apart(found[value], right[value]) for value in right}
-    worst = max(apart, key=lambda value: apart[value])
+    spread = {value: max(_apart(each[value], right[value]) for each in shifted) for value in right}
+    allowed = {value: max(TRAINED[dtype], SPREADS * spread[value]) for value in right}
+    worst = max(apart, key=lambda value: apart[value] / allowed[value])
     optimizers = subject.train.optimizers
     named = [each for each in optimizers if each.on and passes.matches(worst[1], each.on)]
     optimizer = (named or [each for each in optimizers if not each.on])[0]
     line = _line(optimizer.span)
     return Point(
         "update", worst[1], optimizer.name, 1, str(optimizer.span or ""), line, apart[worst],
-        apart[worst], _apart(shifted[worst], right[worst]), TRAINED[dtype],
+        apart[worst], spread[worst], TRAINED[dtype],
     )  # fmt: skip
 
 

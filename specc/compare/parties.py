@@ -13,9 +13,10 @@ from specc.compare.numbers import Value
 from specc.compare.subject import Arrays, Subject
 from specc.diagnostics import did_you_mean, fault
 from specc.ir import Graph, Node
+from specc.ir.model import Train
 from specc.training.engines import engine
 from specc.training.initial import Initials, array_dtype, arrays_of
-from specc.training.learner import Streams
+from specc.training.learner import Learner, Streams
 from specc.training.run import load_into
 
 Results = dict[str, np.ndarray]
@@ -86,8 +87,31 @@ class Shaken(Party):
         self.seed, self.unit = seed, float(np.finfo(dtype).eps) / 2
 
     def compile(self, graph: Graph) -> Run:
-        rounded = passes.shake(pipeline.lower(graph), self.unit, self.seed)
-        return reading(pipeline.compile(rounded, self.dtype))
+        return reading(pipeline.compile(self.rounded(graph), self.dtype))
+
+    def rounded(self, graph: Graph) -> Graph:
+        return passes.shake(pipeline.lower(graph), self.unit, self.seed)
+
+    def train(self, subject: Subject) -> Trained:
+        """The subject's steps, their gradients and updates rounded otherwise too."""
+        train, seed, dtype = subject.train, subject.seed, self.dtype
+        learner = ShakenLearner(train, seed=seed, dtype=dtype, rounded=self.rounded)
+        load_into(learner, subject.weights)
+        return stepped(subject, learner)
+
+
+class ShakenLearner(Learner):
+    """A learner whose programs are of graphs that are rounded otherwise."""
+
+    def __init__(
+        self, train: Train, *, seed: int, dtype: str, rounded: Callable[[Graph], Graph]
+    ) -> None:
+        self._rounded = rounded
+        super().__init__(train, seed=seed, dtype=dtype)
+
+    def _make_programs(self, update: Graph) -> None:
+        self.graph = self._rounded(self.graph)
+        super()._make_programs(self._rounded(update))
 
 
 class Torch(Party):

@@ -78,3 +78,28 @@ def test_states_that_are_given_are_where_every_backend_begins() -> None:
     compared_ = compared(found, parties, [])
     wrong = [row for pair in compared_.pairs for row in pair.rows if row.verdict == "differs"]
     assert not wrong
+
+
+NORMALISED = SPEC.replace("Block(4) as first", "Linear(4) as fc -> BatchNorm()").replace(
+    "sgd(lr = 0.1)", "adam()"
+)
+
+
+def test_a_gradient_that_only_rounding_makes_is_undetermined() -> None:
+    """A bias before batch norm: NumPy finds 0, others noise, of which Adam makes whole steps."""
+    one = subject(NORMALISED, steps=20, precision="float32")
+    found = compared(one, [Party("float32"), PARTIES["onnx"]("float32", "onnx")], [])
+    (pair,) = found.pairs
+    assert found.status == 0
+    assert [row.name for row in pair.rows if row.verdict == "undetermined"] == [
+        "fc.bias", "batch_norm.running_mean",
+    ]  # fmt: skip
+
+
+def test_noise_hides_no_fault_beside_it() -> None:
+    one = subject(NORMALISED, steps=20, precision="float32")
+    (pair,) = compared(one, [Party("float32"), Hasty("float32", "hasty")], []).pairs
+    assert [row.name for row in pair.rows if row.verdict == "differs"] == ["batch_norm.bias"]
+    assert pair.culprit is not None
+    assert (pair.culprit.stage, pair.culprit.name) == ("update", "adam")
+    assert pair.culprit.scope == "batch_norm.bias"
