@@ -26,11 +26,16 @@ def backend(name: str) -> ModuleType:
             found=f"`{name}`",
             help=did_you_mean(name, BACKENDS),
         )
-    library = NEEDS.get(name)
-    if library is not None and find_spec(library) is None:
+    if name in NEEDS:
+        require(name, NEEDS[name])
+    return import_module(f"specc.backends.{name}")
+
+
+def require(name: str, library: str) -> None:
+    """Raises B005 where a backend's library isn't there."""
+    if find_spec(library) is None:
         raise fault(
             "B005",
             f"the backend `{name}` needs {library}, which is not installed",
             help=f"pip install 'specc[{name}]'",
         )
-    return import_module(f"specc.backends.{name}")

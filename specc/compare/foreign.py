@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from specc.backends import backend
 from specc.compare.numbers import Value
 from specc.compare.subject import Subject
 from specc.diagnostics import did_you_mean, fault
@@ -23,15 +24,18 @@ class Foreign:
     """A file that onnxruntime runs. Inputs and outputs go by name, or by place where none fits."""
 
     def __init__(self, path: Path, dtype: str) -> None:
-        from specc.backends.onnx.foreign import opened
-
         check_file(path, "D001", "ONNX model")
         self.path, self.dtype = path, dtype
         self.notes: list[str] = []
-        self._session: Any = opened(path)
+        self._models = backend("onnx").foreign_models()
+        self._session: Any = self._models.opened(path)
 
     def outputs(self, subject: Subject, wanted: Mapping[Value, Any]) -> dict[Value, np.ndarray]:
-        """The file's results for the subject's first batch, by the spec's names."""
+        """The file's results for the subject's first batch, by the spec's names.
+
+        Raises:
+            SpecError: R213, R205, where it takes other inputs; R203, where it doesn't run.
+        """
         offered = {**subject.weights, **subject.batches[0]}
         inputs = subject.model.inference.taking("input")
         feeds: dict[str, np.ndarray] = {}
@@ -47,10 +51,10 @@ class Foreign:
                     expected=", ".join(inputs),
                     help=did_you_mean(given.name, inputs),
                 )
-            values = offered[name]
-            feeds[given.name] = values.astype(KIND_OF.get(given.type, values.dtype.name))
+            feeds[given.name] = self._taken(given, offered[name])
         names = [each.name for each in self._session.get_outputs()]
-        results = dict(zip(names, self._session.run(None, feeds), strict=True))
+        made = self._models.results(self.path, self._session, feeds)
+        results = dict(zip(names, made, strict=True))
         found: dict[Value, np.ndarray] = {}
         for place, value in enumerate(wanted):
             if value[1] in results:
@@ -61,3 +65,23 @@ class Foreign:
             else:
                 self.notes.append(f"it has no output for `{value[1]}`")
         return found
+
+    def _taken(self, given: Any, values: np.ndarray) -> np.ndarray:
+        """The values as the file's input has them; a length that it names may be any."""
+        shape = list(values.shape)
+        kind = KIND_OF.get(given.type)
+        ranks = kind is not None and len(given.shape) == len(shape)
+        fits = ranks and all(
+            want == has
+            for want, has in zip(given.shape, shape, strict=True)
+            if isinstance(want, int)
+        )
+        if kind is None or not fits or not np.can_cast(values.dtype, kind, "same_kind"):
+            asked = ", ".join("?" if each is None else str(each) for each in given.shape)
+            raise fault(
+                "R205",
+                f"`{self.path}` takes another input `{given.name}` than the model does",
+                expected=f"{given.type} of [{asked}]",
+                found=f"{values.dtype.name} of {shape}",
+            )
+        return values.astype(kind)

@@ -35,6 +35,11 @@ class Row:
     spread: float
     tolerance: float
     verdict: str
+    otherwise: str = ""  # a shape or kind of numbers that isn't the reference's
+
+    @property
+    def said(self) -> str:
+        return f"{self.verdict}: {self.otherwise}" if self.otherwise else self.verdict
 
 
 def coarser(first: str, second: str) -> str:
@@ -43,7 +48,7 @@ def coarser(first: str, second: str) -> str:
 
 def relative(actual: Array, reference: Array, floor: float = 0.0) -> float:
     """‖actual - reference‖ / max(‖reference‖, floor); equal infinities and NaNs are no distance."""
-    if actual.shape != reference.shape:
+    if otherwise(actual, reference):
         return float("inf")
     distance = norm(difference(actual, reference))
     scale = max(norm(np.where(np.isfinite(wide(reference)), wide(reference), 0.0)), floor)
@@ -70,7 +75,7 @@ def difference(actual: Array, reference: Array) -> Array:
 
 def worst(actual: Array, reference: Array) -> float:
     """The largest absolute difference of an element; infinite where a NaN or infinity is alone."""
-    if actual.shape != reference.shape:
+    if otherwise(actual, reference):
         return float("inf")
     apart = np.abs(difference(actual, reference))
     return float(np.where(np.isnan(apart), np.inf, apart).max(initial=0.0))
@@ -78,7 +83,7 @@ def worst(actual: Array, reference: Array) -> float:
 
 def ulps(actual: Array, reference: Array, dtype: str) -> float:
     """The largest difference of an element, in units of the last place of the larger of the two."""
-    if actual.shape != reference.shape:
+    if otherwise(actual, reference):
         return float("inf")
     if reference.dtype.kind != "f":
         return worst(actual, reference)
@@ -141,7 +146,17 @@ def rows_of(
         rows.append(
             Row(
                 kind, name, found, worst(given, array), ulps(given, array, dtype), spread,
-                tolerance, verdict(kind, found, spread, tolerance),
+                tolerance, DIFFERS if (other := otherwise(given, array)) else
+                verdict(kind, found, spread, tolerance), other,
             )
         )  # fmt: skip
     return rows
+
+
+def otherwise(actual: Array, reference: Array) -> str:
+    """What makes two arrays no matter of numbers: their shapes, or the kinds of their elements."""
+    if actual.shape != reference.shape:
+        return f"{list(actual.shape)} where {list(reference.shape)} is expected"
+    if actual.dtype.kind != reference.dtype.kind:
+        return f"{actual.dtype.name} where {reference.dtype.name} is expected"
+    return ""

@@ -81,7 +81,7 @@ def _table(pair: Pair) -> str:
     for row in pair.rows:
         cells = (
             row.kind, row.name, number(row.relative), number(row.absolute), f"{row.ulps:.3g}",
-            number(row.spread), number(row.tolerance), row.verdict,
+            number(row.spread), number(row.tolerance), row.said,
         )  # fmt: skip
         mark = "" if row.verdict == AGREES else f' class="{row.verdict}"'
         rows.append(f"<tr{mark}>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>")

@@ -85,7 +85,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.kind, row.name, number(row.relative), number(row.absolute),
         f"{row.ulps:.3g}", number(row.spread), number(allowed),
-        "" if row.verdict == AGREES else row.verdict,
+        "" if row.verdict == AGREES else row.said,
     )  # fmt: skip
 
 
@@ -145,6 +145,7 @@ def _row(row: Row) -> dict[str, Any]:
         "kind": row.kind, "name": row.name, "relative": _finite(row.relative),
         "absolute": _finite(row.absolute), "ulps": _finite(row.ulps),
         "spread": _finite(row.spread), "tolerance": row.tolerance, "verdict": row.verdict,
+        **({"otherwise": row.otherwise} if row.otherwise else {}),
     }  # fmt: skip
 
 

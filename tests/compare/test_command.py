@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -131,6 +132,84 @@ def test_another_files_model(
     assert "1 of 1 tensors agree" in capsys.readouterr().out
     words = ["compare", str(spec), "--backends", "numpy", "--against", str(file), "--seed", "5"]
     assert main(words) == 1
+
+
+PLAIN = "model M {\n    input x: float[batch, 3]\n    y = x -> Linear(3)\n    output y\n}\n"
+
+
+def foreign(path: Path, kind: int, taken: list, given: list, op: str = "Identity", **how) -> Path:
+    """A model of one node from x to y."""
+    from onnx import helper, save
+
+    node = helper.make_node(op, ["x"], ["y"], **how)
+    x = helper.make_tensor_value_info("x", kind, taken)
+    y = helper.make_tensor_value_info("y", how.get("to", kind), given)
+    graph = helper.make_graph([node], "g", [x], [y])
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "expected", "found"),
+    [
+        (1, ["n", "m", 3], "tensor(float) of [n, m, 3]", "float64 of [4, 3]"),  # another rank
+        (1, ["n", 5], "tensor(float) of [n, 5]", "float64 of [4, 3]"),
+        (1, [7, 3], "tensor(float) of [7, 3]", "float64 of [4, 3]"),  # a batch of its own
+        (10, ["n", 3], "tensor(float16) of [n, 3]", "float64 of [4, 3]"),
+        (7, ["n", 3], "tensor(int64) of [n, 3]", "float64 of [4, 3]"),
+    ],
+)
+def test_a_file_of_other_inputs_is_refused(
+    kind: int, shape: list, expected: str, found: str,
+    tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    spec = tmp_path / "m.nn"
+    spec.write_text(PLAIN)
+    file = foreign(tmp_path / "f.onnx", kind, shape, shape)
+    assert main(["compare", str(spec), "--against", str(file)]) == 2
+    err = capsys.readouterr().err
+    assert "R205" in err
+    assert f"expected: {expected}" in err
+    assert f"found: {found}" in err
+
+
+@pytest.mark.parametrize(
+    ("how", "shape", "said"),
+    [
+        ({"op": "Transpose", "perm": (1, 0)}, [3, "n"], "[3, 4] where [4, 3] is expected"),
+        ({"op": "Cast", "to": 7}, ["n", 3], "int64 where float32 is expected"),
+    ],
+)
+def test_another_output_says_what_is_otherwise(
+    how: dict, shape: list, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = tmp_path / "m.nn"
+    spec.write_text(PLAIN)
+    file = foreign(tmp_path / "f.onnx", 1, ["n", 3], shape, **how)
+    page = tmp_path / "page.html"
+    assert main(["compare", str(spec), "--against", str(file), "--html", str(page)]) == 1
+    assert f"differs: {said}" in capsys.readouterr().out
+    assert said in page.read_text()
+
+
+def test_without_onnxruntime_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = tmp_path / "m.nn"
+    spec.write_text(PLAIN)
+    file = foreign(tmp_path / "f.onnx", 1, ["n", 3], ["n", 3])
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    for loaded in ("program", "stepper", "foreign"):
+        monkeypatch.delitem(sys.modules, f"specc.backends.onnx.{loaded}", raising=False)
+        monkeypatch.delattr(f"specc.backends.onnx.{loaded}", raising=False)
+    for words in (
+        ["compare", str(spec), "--against", str(file)],
+        ["run", "specs/xor.nn", "--backend", "onnx", "--out", str(tmp_path / "run")],
+    ):
+        assert main(words) == 2
+        err = capsys.readouterr().err
+        assert "B005" in err
+        assert "needs onnxruntime, which is not installed" in err
 
 
 def test_what_is_no_onnx_model_is_refused(

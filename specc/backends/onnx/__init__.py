@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from specc.backends import require
 from specc.backends.onnx.composites import can_run
 from specc.backends.onnx.files import save
 from specc.backends.onnx.model import IR_VERSIONS, OPSET, Form, lower, model_of
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from specc.backends.onnx.program import Program
     from specc.backends.onnx.stepper import Stepper
     from specc.ir import Graph
@@ -19,6 +22,7 @@ __all__ = [
     "Form",
     "can_run",
     "compile",
+    "foreign_models",
     "lower",
     "model_of",
     "save",
@@ -30,6 +34,7 @@ def compile(
     graph: Graph, dtype: str = "float32", *, opset: int = OPSET, threads: int = 0
 ) -> Program:
     """The graph as a program of onnxruntime, which is imported here: an export needs onnx alone."""
+    require("onnx", "onnxruntime")
     from specc.backends.onnx import program
 
     return program.compile(graph, dtype, opset=opset, threads=threads)
@@ -37,6 +42,15 @@ def compile(
 
 def step_of(graph: Graph, dtype: str, fresh: frozenset[str], threads: int = 0) -> Stepper:
     """A training step in onnxruntime; `fresh` are the inputs that every step brings."""
+    require("onnx", "onnxruntime")
     from specc.backends.onnx.stepper import Stepper
 
     return Stepper(graph, dtype, fresh, threads)
+
+
+def foreign_models() -> ModuleType:
+    """What opens and runs a model from elsewhere."""
+    require("onnx", "onnxruntime")
+    from specc.backends.onnx import foreign
+
+    return foreign

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import (  # pyright: ignore[reportMissingImports]
     InvalidGraph,
@@ -14,7 +16,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 )
 
 from specc.backends.onnx.program import REFUSALS
-from specc.diagnostics import fault
+from specc.diagnostics import SpecError, fault
 
 WRONG = (*REFUSALS, InvalidProtobuf, InvalidGraph, NotBuilt)
 
@@ -30,7 +32,19 @@ def opened(path: Path) -> ort.InferenceSession:
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except WRONG as error:
-        words = " ".join(str(error).split())
-        raise fault(
-            "R203", f"`{path}` is no ONNX model that onnxruntime runs", found=words[:300]
-        ) from None
+        raise _refused(path, error) from None
+
+
+def results(
+    path: Path, session: ort.InferenceSession, feeds: Mapping[str, np.ndarray]
+) -> list[np.ndarray]:
+    """Every result, as the file has them; R203 where a kernel of its refuses the feeds."""
+    try:
+        return [np.asarray(each) for each in session.run(None, feeds)]
+    except WRONG as error:
+        raise _refused(path, error) from None
+
+
+def _refused(path: Path, error: Exception) -> SpecError:
+    words = " ".join(str(error).split())
+    return fault("R203", f"`{path}` is no ONNX model that onnxruntime runs", found=words[:300])
