@@ -1,6 +1,7 @@
 """All the benchmarks: `make bench` writes docs/benchmarks.md with them.
 
-python -m benchmarks [start_up] [steps] [onnx_files] [--quick] [--write docs/benchmarks.md]
+python -m benchmarks [start_up] [steps] [two_threads] [inference] [onnx_files] [--quick]
+                     [--write docs/benchmarks.md]
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from benchmarks import onnx_files, start_up
 from benchmarks.page import write
 from benchmarks.steps.launch import QUICK, Effort
 from benchmarks.steps.systems import SYSTEMS
-from benchmarks.steps.table import section as steps
+from benchmarks.steps.table import inference, steps
 from benchmarks.steps.workloads import WORKLOADS
 
+ALL = list(WORKLOADS.values())
 SECTIONS: dict[str, Callable[[bool], str]] = {
     "start_up": lambda quick: start_up.section(3 if quick else 11),
-    "steps": lambda quick: steps(
-        list(WORKLOADS.values()), list(SYSTEMS), QUICK if quick else Effort()
-    ),
+    "steps": lambda quick: steps(ALL, list(SYSTEMS), QUICK if quick else Effort()),
+    "two_threads": lambda quick: steps(ALL, list(SYSTEMS), QUICK if quick else Effort(), 2),
+    "inference": lambda quick: inference(ALL, list(SYSTEMS), QUICK if quick else Effort()),
     "onnx_files": lambda quick: onnx_files.section(QUICK if quick else Effort()),
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.page import write
 from benchmarks.steps.launch import QUICK, Effort
 from benchmarks.steps.systems import SYSTEMS
-from benchmarks.steps.table import section
+from benchmarks.steps.table import inference, steps
 from benchmarks.steps.workloads import WORKLOADS
 
 
@@ -20,19 +20,18 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("--launches", type=int, default=Effort.launches, metavar="N")
     parser.add_argument("--workloads", default=",".join(WORKLOADS), metavar="A,B")
     parser.add_argument("--systems", default=",".join(SYSTEMS), metavar="A,B")
-    parser.add_argument("--threads", default="1,2", metavar="A,B")
-    parser.add_argument("--no-inference", action="store_true")
+    parser.add_argument("--threads", type=int, default=1, metavar="N")
+    parser.add_argument("--inference", action="store_true", help="predictions, not steps")
     parser.add_argument("--device", default="cpu", metavar="D", help="cuda: torch's steps there")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the page to write")
     options = parser.parse_args(words)
-    lines = section(
-        [WORKLOADS[name] for name in options.workloads.split(",")],
-        options.systems.split(","),
-        QUICK if options.quick else Effort(launches=options.launches),
-        [int(count) for count in options.threads.split(",")],
-        inference=not options.no_inference,
-        device=options.device,
-    )
+    workloads = [WORKLOADS[name] for name in options.workloads.split(",")]
+    systems = options.systems.split(",")
+    effort = QUICK if options.quick else Effort(launches=options.launches)
+    if options.inference:
+        lines = inference(workloads, systems, effort)
+    else:
+        lines = steps(workloads, systems, effort, options.threads, options.device)
     print(lines)
     if options.write:
         write(options.write, [lines])

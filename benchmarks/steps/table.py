@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.machine import machine
 from benchmarks.steps.launch import TOLERANCE, Effort, Measured, measure
@@ -12,45 +12,78 @@ from benchmarks.steps.workloads import Workload
 
 PREDICTED = (1, 64)  # batches of inference
 HEADING = "## How fast a training step is"
+PREDICTING = "## How fast inference is"
 ON_DEVICE = "## How fast torch's training step is on a GPU"
 PACKAGES = ("numpy", "torch", "onnxruntime")
 Column = tuple[str, Measured]
 
 
-def section(
+def steps(
     workloads: Sequence[Workload],
     systems: Sequence[str],
     effort: Effort,
-    threads: Sequence[int] = (1, 2),
-    inference: bool = True,
+    threads: int = 1,
     device: str = "cpu",
 ) -> str:
-    """Measures everything, which takes minutes, and says where it is on the way."""
-
-    def column(what: str, count: int, title: str) -> Column:
-        print(f"{workload.title}: {title}", file=sys.stderr, flush=True)
-        measured = measure(workload, systems, what, count, effort, device)
-        absent.update(measured.absent)
-        return title, measured
-
+    """A step's table; measures it, which takes minutes, and says where it is on the way."""
     absent: dict[str, str] = {}
-    first: list[Column] = []
+    columns = [
+        (each.name, _measured(each, systems, "train", threads, effort, absent, device))
+        for each in workloads
+    ]
+    title = "1 thread" if threads == 1 else f"{threads} threads"
+    parts = [
+        line
+        for workload, (_, measured) in zip(workloads, columns, strict=True)
+        for line in (f"### {workload.name}: {workload.title}", "", *_steps((title, measured)), "")
+    ]
+    heading, method = HEADING, _method(effort, threads)
+    if device != "cpu":
+        heading, method = ON_DEVICE, _device_method(effort, threads, device)
+    elif threads > 1:
+        heading = f"{HEADING}, on {threads} threads"
+    return _page(heading, [*method, *_summary(columns), "", *parts], absent)
+
+
+def inference(workloads: Sequence[Workload], systems: Sequence[str], effort: Effort) -> str:
+    """Predictions of one example, and of many."""
+    absent: dict[str, str] = {}
     parts: list[str] = []
     for workload in workloads:
-        steps = [
-            column("train", count, f"{count} thread{'s' if count > 1 else ''}") for count in threads
+        columns = [
+            (f"{n}", _measured(workload, systems, f"predict:{n}", 1, effort, absent))
+            for n in PREDICTED
         ]
-        first.append((workload.name, steps[0][1]))
-        parts += [f"### {workload.name}: {workload.title}", "", *_steps(steps), ""]
-        if inference and device == "cpu":
-            predictions = [column(f"predict:{n}", 1, f"inference of {n}") for n in PREDICTED]
-            parts += [*_table(predictions), ""]
+        parts += [f"### {workload.name}", "", *_predictions(columns), ""]
+    method = [
+        "One pinned thread; a prediction of 1 example, the latency, and of 64, with the examples",
+        "that go through in a second. The ratios, the turns and the first look at the results are",
+        "as those of the steps.",
+        "",
+        machine(*PACKAGES),
+        "",
+    ]
+    return _page(PREDICTING, [*method, *parts], absent)
+
+
+def _measured(
+    workload: Workload,
+    systems: Sequence[str],
+    what: str,
+    threads: int,
+    effort: Effort,
+    absent: dict[str, str],
+    device: str = "cpu",
+) -> Measured:
+    print(f"{workload.title}: {what}, {threads}", file=sys.stderr, flush=True)
+    measured = measure(workload, systems, what, threads, effort, device)
+    absent.update(measured.absent)
+    return measured
+
+
+def _page(heading: str, lines: Sequence[str], absent: Mapping[str, str]) -> str:
     missing = [f"Not measured: {SYSTEMS[name].title} ({why})." for name, why in absent.items()]
-    method = _method(effort, threads[0])
-    heading = HEADING
-    if device != "cpu":
-        heading, method = ON_DEVICE, _device_method(effort, threads[0], device)
-    return "\n".join([heading, "", *method, *_summary(first), "", *parts, *missing]) + "\n"
+    return "\n".join([heading, "", *lines, *missing]) + "\n"
 
 
 def _summary(columns: Sequence[Column]) -> list[str]:
@@ -60,9 +93,20 @@ def _summary(columns: Sequence[Column]) -> list[str]:
     )
 
 
-def _steps(columns: Sequence[Column]) -> list[str]:
-    """The times, and the memory of the first column's processes."""
-    memory = columns[0][1]
+def _predictions(columns: Sequence[Column]) -> list[str]:
+    """The times, and how many examples go through in a second."""
+    (count, many) = columns[-1]
+    lines = _table(columns)
+    lines[0] += " examples/s |"
+    lines[1] += "---:|"
+    for place, system in enumerate(_systems(columns), 2):
+        lines[place] += f" {int(count) / many.seconds(system):,.0f} |"
+    return lines
+
+
+def _steps(column: Column) -> list[str]:
+    """The times, and the memory of the processes."""
+    columns, memory = [column], column[1]
     lines = _table(columns)
     lines[0] += " peak memory | kept | passing |"
     lines[1] += "---:|---:|---:|"
@@ -127,8 +171,8 @@ def _method(effort: Effort, threads: int) -> list[str]:
         "its loss as a Python number. Each system runs in a process of its own, all of them in",
         f"turns, a block of {block}: medians of {effort.rounds} rounds and of {launches}.",
         "One thread is pinned to one core and timed by its process's clock, two by the wall's.",
-        "Memory is of the first launch's one-thread processes: the greatest resident size and, by",
-        "tracemalloc, which says nothing of torch's own, what ten warm steps keep and pass.",
+        "Memory is of the first launch: the greatest resident size and, by tracemalloc, which says",
+        "nothing of torch's own, what ten warm steps keep and what they hold in passing.",
         "",
         machine(*PACKAGES),
         "",
