@@ -414,6 +414,15 @@ model M {
 """
 
 
+def test_an_onnx_gradient_computes_nothing_again() -> None:
+    graph = on_onnx.lower(training(cell_model("LSTMCell")))
+    assert on_onnx.lower(graph) is graph
+    scans = [node for node in toposort(graph.results) if node.op.name == "scan"]
+    forth, back = [{n.op.name for n in toposort(s.attributes["body"].results)} for s in scans]
+    assert {"sigmoid", "tanh"} <= forth
+    assert not {"sigmoid", "tanh"} & back
+
+
 def test_onnx_refuses_an_index_that_it_cant_check_and_the_others_check_it() -> None:
     graph = language.loads(LOOKUP, path="words.nn").models["M"].inference
     with pytest.raises(SpecError, match=r"words.nn:10:\d+: error\[B001\]"):

@@ -50,7 +50,8 @@ def lower(graph: Graph, precision: str = "float32", opset: int = OPSET) -> Graph
     """The graph whose calls are those that ONNX has an operator for; a lowered one is itself."""
     training = any(_is_derivative(body) for body in bodies(graph))
     keeps = can_run(precision, opset, training)
-    return _stepping(passes.simplify(passes.expand(passes.simplify(graph), keeps)), precision)
+    graph = passes.simplify(passes.expand(passes.simplify(graph), keeps))
+    return _stepping(passes.recall(graph), precision)
 
 
 def _stepping(graph: Graph, precision: str) -> Graph:
