@@ -159,6 +159,7 @@ class Learner:
         return views
 
     # ── a step ───────────────────────────────────────────────────────────────────────────────────
+    @np.errstate(all="ignore")
     def step(self, batch: Mapping[str, np.ndarray]) -> dict[str, float]:
         """One update on a batch; its losses and metrics.
 
@@ -190,7 +191,6 @@ class Learner:
         self.steps += 1
         return reported
 
-    @np.errstate(over="ignore", invalid="ignore")
     def _are_finite(self, results: Mapping[str, Any]) -> bool:
         """Are all gradients?"""
         for one, other in self._factors.values():

@@ -77,6 +77,7 @@ class Forward:
             return self.program.source
         return pipeline.source_of(self.graph, self.dtype)
 
+    @np.errstate(all="ignore")
     def __call__(self, /, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         batch = self._fitted(inputs)
         carried = self._streams.at(self.graph, batch)

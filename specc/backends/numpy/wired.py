@@ -19,6 +19,7 @@ class Wired:
     """`wired(batch)`: the results by name, valid until the next run; scalars as NumPy's numbers.
 
     Results that have an array in `out` are written there, and are not among those that it gives.
+    Whoever calls it has NumPy ignore overflow and the like: once around all that a step does.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Wired:
         return self._results(self._whole[0], self._arrays, self._whole[1])
 
     def _results(self, run: Any, arrays: Sequence[Any], homes: Any) -> dict[str, Any]:
-        made = self.program.made(run, arrays, homes)
+        made = self.program.made(run.__wrapped__, arrays, homes)
         for name, place in self._copied:
             np.copyto(self.out[name], made[place])
         return {name: made[place] for name, place in self._told}
