@@ -19,6 +19,7 @@ from specc.backends.numpy.operations import apply, convolve, convolve_filters, c
 from specc.backends.numpy.rewrite import rewrite
 from specc.ir import Graph, emit, toposort
 from specc.ir.size import evaluate
+from specc.training.initial import stored
 from tests.backends.graphs import BATCH, given, graph_of
 from tests.backends.test_numpy_training import assert_agree
 from tests.check import assert_close
@@ -138,6 +139,34 @@ def without_room(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> Program:
     with monkeypatch.context() as patch:
         patch.setattr(keep, "KEPT", 0)
         return compile(graph, "float64")
+
+
+@pytest.mark.parametrize("lying", ["plain", "stored"])
+@pytest.mark.parametrize("wired", [False, True])
+def test_filters_and_their_gradient_may_lie_in_any_order(lying: str, wired: bool) -> None:
+    """As their products read them, nothing is copied; any other is right too."""
+    x = given("x", BATCH, CHANNELS, 6, 8)
+    w = given("w", FILTERS, CHANNELS, 2, 3, role="parameter")
+    at = {"strides": (1, 1), "dilations": (1, 1), "halved": False}
+    y = emit("tanh", apply(convolve, x, w, **at))
+    made = {"gradient.w": apply(convolve_filters, x, y, sizes=(2, 3), **at)}
+    back = apply(convolve_input, y, w, extents=(6, 8), low=(0, 0), **at)
+    graph = graph_of([x, w], y=y, back=back, **made)
+    program = compile(graph, "float64")
+    assert program.stored == {"w": (2, 3, 1, 0), "gradient.w": (2, 3, 1, 0)}
+    draw = np.random.default_rng(0)
+    feeds = {
+        "x": draw.normal(size=(4, CHANNELS, 6, 8)),
+        "w": draw.normal(size=(FILTERS, CHANNELS, 2, 3)),
+    }
+    wanted = compile(graph, "float64", without=("layout",))(feeds)
+    if lying == "stored":
+        feeds["w"] = stored(feeds["w"], program.stored["w"])
+    out = {name: np.zeros_like(feeds["w"]) for name in made}
+    fixed = {"w": feeds.pop("w")}
+    found = program.wired(fixed, out)(feeds) if wired else program.run({**fixed, **feeds}, out)
+    for name, array in ({**found, **out}).items():
+        assert_close(array, wanted[name], what=name)
 
 
 def test_patches_are_kept_for_what_comes_after_them_alone() -> None:

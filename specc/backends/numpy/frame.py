@@ -16,7 +16,7 @@ from specc.backends.numpy.runtime import Bindings
 INPUTS = tuple[tuple[str, str, Any, int], ...]()  # name, role, dtype, rank
 OUTPUTS: tuple[str, ...] = ()
 AXES: tuple[tuple[int, int, int, int], ...] = ()  # an input, its axis, offset and factor
-TURNED: tuple[str, ...] = ()  # the weights that lie in memory as their products read them
+ORDERS: dict[str, tuple[int, ...]] = {}  # of the axes of weights that lie otherwise in memory
 
 
 def shapes() -> tuple[tuple[int, ...], ...]:
@@ -45,9 +45,10 @@ def bound_axes(axes: Sequence[tuple[int, int, int, int]], shapes: Any) -> tuple[
 
 
 def prepared(name: str, values: Any) -> np.ndarray:
-    """A weight as the steps read it: a matrix that they only read turned lies turned."""
+    """A weight as the steps read it: one that they read in another order lies in that."""
     array = np.asarray(values)
-    return np.ascontiguousarray(array.T).T if name in TURNED else np.ascontiguousarray(array)
+    order = ORDERS.get(name, tuple(range(array.ndim)))
+    return np.ascontiguousarray(array.transpose(order)).transpose(np.argsort(order))
 
 
 def predict(weights: Mapping[str, Any], /, **inputs: Any) -> dict[str, np.ndarray]:

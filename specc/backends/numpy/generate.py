@@ -20,7 +20,7 @@ from specc.ir import Graph, Node, Size
 # What the module says itself, beside the pieces that it carries.
 SPOKEN = ("F", "I", "Any", "Iterator", "Mapping", "Sequence", "product", "math", "np",
           "annotations", "inputs", "outputs", "slots", "run", "slot", "INPUTS", "OUTPUTS", "AXES",
-          "shapes", "capacities", "bind",
+          "ORDERS", "shapes", "capacities", "bind",
           "start", "side", "at", "t")  # fmt: skip
 
 
@@ -160,14 +160,14 @@ def _tables(
     ]
     found = [repr(reading(graph, name)) for name in dynamic]
     names = [node.attributes["name"] for node in graph.inputs]
-    turned = [repr(name) for name in names if name in stored]
+    orders = [f"{name!r}: {stored[name]!r}" for name in names if name in stored]
     return [
         "",
         *_long("INPUTS = ", inputs, ""),
         *_long("OUTPUTS = ", [repr(output.name) for output in graph.outputs], ""),
         f"AXES = {_tuple(found)}  # an input, its axis, offset, factor",
-        "# The weights that lie in memory as their products read them.",
-        *_long("TURNED = ", turned, ""),
+        "# The weights that lie in memory as their products read them: axes, the outermost first.",
+        *_lines("ORDERS = {", orders, "}"),
         "",
         "",
         f"def shapes({arguments}):",
@@ -319,6 +319,12 @@ def _long(before: str, items: Sequence[str], indent: str) -> list[str]:
     if len(line) <= WIDTH:
         return [line]
     return [f"{indent}{before}(", *[f"{indent}    {item}," for item in items], f"{indent})"]
+
+
+def _lines(before: str, items: Sequence[str], after: str) -> list[str]:
+    """Items on one line, or each on its own."""
+    line = f"{before}{', '.join(items)}{after}"
+    return [line] if len(line) <= WIDTH else [before, *[f"    {item}," for item in items], after]
 
 
 # ── pieces of specc's own source ─────────────────────────────────────────────────────────────────

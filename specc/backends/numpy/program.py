@@ -102,7 +102,7 @@ class Program:
             for name, node in zip(self.inputs, graph.inputs, strict=True)
         }
         self.outputs = tuple(output.name for output in graph.outputs)
-        self.direct = [self.outputs[place] for place in made.outputs]
+        self._direct = [self.outputs[place] for place in made.outputs]
         self._written = {name: self.dtypes[name] for name in updates.values()}
 
     def twin(self) -> Program:
@@ -164,7 +164,14 @@ class Program:
         """Where the results go that are written straight into `out`, or else into its own."""
         if not out:
             return own
-        return [out.get(name, home) for name, home in zip(self.direct, own, strict=True)]
+        taken = self.taken(out)
+        return [out[n] if n in taken else home for n, home in zip(self._direct, own, strict=True)]
+
+    def taken(self, out: Mapping[str, Array]) -> set[str]:
+        """Of which results the arrays lie as its steps write them; others are copied there."""
+        orders = {name: self.stored.get(name, range(out[name].ndim)) for name in out}
+        lying = {n for n, order in orders.items() if out[n].transpose(*order).flags.c_contiguous}
+        return lying.intersection(self._direct)
 
     def results(
         self, run: Any, arrays: Sequence[Array], homes: Sequence[Array], out: Mapping[str, Array]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from specc.backends.numpy.kernel import ROOM, Kernel, Site, no
-from specc.backends.numpy.layout import Order, plain, rows_first
+from specc.backends.numpy.layout import Order, filters_order, plain, rows_first
 from specc.ir import Extent, Node, Type
 from specc.ir.size import maximum, product
 
@@ -60,9 +60,9 @@ def _convolve(s: Site) -> list[str]:
     steps = f"{_steps(s, filters.shape[2:])}, {y}, {work}{_halved(s)}"
     steps += f", at_once={WORK}" if kept else ""
     views = s.view(x, f"{s.use('convolution')}({{}}, {steps})", y)
-    order = _filters_order(filters.rank)
-    rows = s.shape((filters.shape[0], product(filters.shape[1:])))
-    matrix = s.view(s.inputs[1], f"{{}}.transpose({order!r}).reshape({rows})")
+    order = filters_order(filters.rank)
+    rows = s.shape((product(filters.shape[1:]), filters.shape[0]))
+    matrix = s.view(s.inputs[1], f"{{}}.transpose({order!r}).reshape({rows}).T")
     return [f"{s.use('convolve')}({views}, {matrix})"]
 
 
@@ -76,6 +76,11 @@ def _convolve_filters(s: Site) -> list[str]:
     halved = repr(s.node.attributes["halved"])
     made = "kept_bands" if kept else "bands"
     views = s.view(x, f"{s.use(made)}({{}}, {steps}, {halved})", g)
+    order = filters_order(s.node.rank)
+    if s.order(-1) == order:
+        rows = s.shape((product(s.node.shape[1:]), s.node.shape[0]))
+        whole = s.view(s.out, f"{{}}.transpose({order!r}).reshape({rows})")
+        return [f"{s.use('convolve_filters')}({views}, {shares}, {part}, {whole})"]
     channels, filters = s.node.shape[1], s.node.shape[0]
     shape = s.shape((*sizes, channels, filters))
     last = len(sizes) + 1
@@ -116,18 +121,13 @@ def _convolve_input(s: Site) -> list[str]:
     ]
 
 
-def _filters_order(rank: int) -> Order:
-    """[o, c, taps ...] in memory: the order of a patch's elements."""
-    return (0, *range(2, rank), 1)
-
-
 def _wanted(node: Node, index: int) -> Order | None:
     rank = node.inputs[index].rank
     if index == 2:
         return None
     if index == 0 or node.op.name == "convolve_filters":
         return rows_first(rank)
-    return _filters_order(rank) if node.op.name == "convolve" else None
+    return filters_order(rank) if node.op.name == "convolve" else None
 
 
 def _work(patch: Extent, y: Node) -> Type:

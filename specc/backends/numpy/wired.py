@@ -27,9 +27,9 @@ class Wired:
     ) -> None:
         self.program, self.fixed, self.out = program, fixed, out
         self._told = [(n, place) for place, n in enumerate(program.outputs) if n not in out]
-        direct = program.direct  # these are written there by the program itself
+        taken = program.taken(out)
         self._copied = [
-            (n, place) for place, n in enumerate(program.outputs) if n in out and n not in direct
+            (n, place) for place, n in enumerate(program.outputs) if n in out and n not in taken
         ]
         self._arrays: list[Any] = [None] * len(program.inputs)
         self._fresh: list[tuple[str, int, np.dtype[Any]]] = []
