@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from specc import language, pipeline
+from specc.compare.ints import uses_of
 from specc.diagnostics import fault
 from specc.ir import Graph, Node, Output, Size, constant, emit
 from specc.ir.model import Loss, Model, Spec, Train
@@ -175,19 +176,21 @@ def given(subject: Subject, dataset: Dataset) -> list[Arrays]:
 
 
 def made(subject: Subject) -> list[Arrays]:
-    """Batches from the types alone: N(0, 1), bools at 1/2, ints below what their use allows."""
+    """Batches from the types alone: N(0, 1), bools at 1/2, ints as their use allows them."""
     model = subject.model
     inputs = wanted(model)
     flat = pipeline.lower(model.training)
     lengths = lengths_for(inputs, [model.training, model.inference, flat])
-    bounds = {**bounds_of(pipeline.lower(model.inference)), **bounds_of(flat)}
+    inference = pipeline.lower(model.inference)
+    bounds = {**bounds_of(inference), **bounds_of(flat)}
+    uses = uses_of(inference) | uses_of(flat)
     if inputs:
         told = ", ".join(f"{name} = {length}" for name, length in lengths.items())
         subject.notes.append(f"the batch is made from the types{f': {told}' if told else ''}")
     random = np.random.default_rng([subject.seed, 0xBA7C4])
     return [
         {
-            name: drawn(node, lengths, bounds.get(name, 2), random)
+            name: drawn(node, lengths, uses.range_of(name, bounds.get(name), lengths), random)
             for name, node in inputs.items()
         }
         for _ in range(max(subject.steps, 1))
@@ -195,13 +198,13 @@ def made(subject: Subject) -> list[Arrays]:
 
 
 def drawn(
-    node: Node, lengths: Mapping[str, int], bound: int, random: np.random.Generator
+    node: Node, lengths: Mapping[str, int], ends: tuple[int, int], random: np.random.Generator
 ) -> np.ndarray:
     shape = tuple(evaluate(extent, lengths) for extent in node.shape)
     if node.dtype == "bool":
         return random.random(shape) < 0.5
     if node.dtype == "int":
-        return random.integers(0, max(bound, 1), shape)
+        return random.integers(*ends, shape)
     return np.asarray(random.standard_normal(shape))
 
 

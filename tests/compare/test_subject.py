@@ -27,8 +27,36 @@ def test_dynamic_axes_differ_and_ints_keep_to_their_use() -> None:
     count, time = batch["a"].shape[:2]
     assert count != time
     assert 0 <= batch["i"].min() <= batch["i"].max() < 7
-    assert set(np.unique(batch["j"])) <= {0, 1}
+    assert 0 <= batch["j"].min() <= batch["j"].max() < 10
     assert batch["m"].dtype == bool
+
+
+def test_lengths_reach_all_along_their_axis() -> None:
+    """In a scan and in a padding mask; a length of 0 or 1 would leave the rest unlooked at."""
+    found = made(
+        "input x: float[batch, time, 3]\ninput n: int[batch]\ninput m: int[batch]\n"
+        "ys, h = x -> GRU(4)(n)\n"
+        "keep = padding_mask(m, size(x, axis = time))\n"
+        "y = x -> MultiheadAttention(3, 1)(mask = keep)\noutput y\nloss mean(h) + mean(y)",
+        steps=30,
+    )
+    time = found.batches[0]["x"].shape[1]
+    for name in ("n", "m"):
+        drawn = {int(v) for batch in found.batches for v in batch[name]}
+        assert drawn == set(range(1, time + 1))
+
+
+def test_ints_are_wide_unless_an_index_is_made_of_them() -> None:
+    found = made(
+        "input a: int[batch]\ninput b: int[batch]\ninput c: int[batch]\n"
+        "x = float(a)[:, none] + (b + 1 -> Embedding(3, 2)) + (c -> Embedding(30, 2))\n"
+        "y = x -> Linear(1)\noutput y\nloss mean(y^2)",
+        steps=30,
+    )
+    drawn = {n: {int(v) for batch in found.batches for v in batch[n]} for n in "abc"}
+    assert drawn["a"] == set(range(10))
+    assert drawn["b"] == {0, 1}
+    assert max(drawn["c"]) > 20
 
 
 def test_requirements_decide_the_lengths() -> None:
