@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,14 @@ Lengths = Mapping[str, int]
 ACCEPTED = {"f": "fiub", "i": "iub", "b": "b"}  # an input's kind: the kinds that become it
 WORDS = {"f": "floats", "i": "ints", "u": "ints", "b": "bools"}
 DTYPES = {"float64": "float64", "int": "int64", "bool": "bool"}
+
+
+@cache
+def memory() -> int:
+    """The machine's, in bytes; without end where it doesn't tell."""
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
+        return sys.maxsize
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def array_dtype(dtype: str, precision: str) -> np.dtype[Any]:
@@ -62,6 +73,11 @@ class Entrance:
         self.axes = dynamic_axes(graph)
         self._dtypes = [array_dtype(node.dtype, dtype) for node in graph.inputs]
         self._requires = (*graph.requires, *_implied(graph))
+        self._held = {
+            node: array_dtype(node.dtype, dtype).itemsize
+            for node in toposort(graph.results)
+            if node in graph.results or node.op.name == "matmul"
+        }
         self._known: dict[tuple[tuple[int, ...], ...], Lengths] = {}
 
     def arrays(self, feeds: Mapping[str, Any]) -> list[Array]:
@@ -84,7 +100,7 @@ class Entrance:
         """The dynamic axes' lengths, once everything about the shapes has been checked.
 
         Raises:
-            SpecError: R104 .. R106.
+            SpecError: R104 .. R106, and L012 where a result is larger than the machine's memory.
         """
         shapes = tuple([array.shape for array in arrays])
         found = self._known.get(shapes)
@@ -162,7 +178,22 @@ class Entrance:
             if not (value == 0 if requirement.relation == "==" else value >= 0):
                 told = ", ".join(f"{name} = {length}" for name, length in found.items())
                 raise fault("R106", requirement.message, requirement.span, found=told)
+        self._check_memory(found)
         return found
+
+    def _check_memory(self, lengths: Lengths) -> None:
+        """Of what is an array whatever else a backend keeps: results and products of matrices."""
+        for node, itemsize in self._held.items():
+            size = evaluate(node.type.elements, lengths) * itemsize
+            if size > memory():
+                raise fault(
+                    "L012",
+                    "this machine has not enough memory for it",
+                    node.origin.span,
+                    expected=f"at most {memory():,} bytes",
+                    found=f"{size:,} bytes for {node.type}",
+                    help="fewer rows at a time need less",
+                )
 
     def _wrong_sizes(self, shapes: Sequence[tuple[int, ...]], length_of: Lengths) -> SpecError:
         told_by = {name: self.graph.inputs[place] for name, (place, *_) in self.axes.items()}
@@ -201,6 +232,11 @@ def _implied(graph: Graph) -> list[Requirement]:
         if node.op.name in ("max", "argmax"):
             extent = node.inputs[0].shape[node.attributes["axis"]]
             asked.append((extent, 1, f"`{node.op.name}` over an axis without elements"))
+        if node.op.name == "slice":
+            at, shape = node.attributes, node.inputs[0].shape
+            for start, stop, extent in zip(at["starts"], at["stops"], shape, strict=True):
+                message = f"`{start}:{stop}` lies outside an axis of {extent}"
+                asked += [(start, 0, message), (extent - stop, 0, message)]
         for extent, least, message in asked:
             if isinstance(extent, Size) and (extent, least) not in found:
                 span = node.origin.span

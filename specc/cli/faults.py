@@ -44,11 +44,16 @@ def guarded(command: Callable[[], int], words: Sequence[str]) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 a bug of ours, said as one
+        if any(each in str(error) for each in NO_MEMORY):
+            report([OUT_OF_MEMORY], as_json=as_json)
+            return INPUT_IS_WRONG
         return _internal(error, words)
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
+# How torch and onnxruntime say it, in errors of no kind of their own.
+NO_MEMORY = ("can't allocate memory", "Failed to allocate memory", "out of memory")
 OUT_OF_MEMORY = Diagnostic(
     "L012",
     "this machine has not enough memory for it",

@@ -74,6 +74,7 @@ def test_the_stage_of_our_own_fault_is_named(
     [
         (KeyboardInterrupt(), 130, "interrupted"),
         (MemoryError(), 2, "L012"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), 2, "L012"),
         (OSError(28, "No space left on device", "out.npz"), 2, "`out.npz`: no space left"),
         (PermissionError(13, "Permission denied", "a.nn"), 2, "I050"),
     ],

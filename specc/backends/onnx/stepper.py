@@ -74,8 +74,6 @@ class Stepper:
         for name, array in outputs.items():
             held.append(ort.OrtValue.ortvalue_from_numpy(array))
             bound.bind_ortvalue_output(self._place_of[name], held[-1])
-        for each in self._shown:
-            bound.bind_output(self._place_of[each.shown])
         return Binding(bound, (*held, *inputs.values(), *outputs.values()))
 
     def run(self, binding: Binding, feeds: Mapping[str, Any], outputs: Mapping[str, Array]) -> None:
@@ -97,6 +95,8 @@ class Stepper:
         for name, array in outputs.items():
             held.append(ort.OrtValue.ortvalue_from_numpy(array))
             bound.bind_ortvalue_output(self._place_of[name], held[-1])
+        for each in self._shown:  # last, and anew: an array that is kept has the first batch's size
+            bound.bind_output(self._place_of[each.shown])
         self._session.run_with_iobinding(bound)
         if self._shown:
             made = bound.get_outputs()[-len(self._shown) :]
