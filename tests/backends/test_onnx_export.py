@@ -196,7 +196,10 @@ def test_a_transformer_of_any_length(dtype: str, masked: bool, opset: int, tmp_p
     onnx.checker.check_model(onnx.load(file), full_check=True)
     session = session_of(file)
     kinds = {node.op_type for node in onnx.load(file).graph.node}
-    assert ("Softmax" in kinds) == (not masked), "a masked row may have nothing to attend to"
+    attends = dtype == "float32" and opset >= 23
+    assert ("Attention" in kinds) == attends
+    # A masked row may have nothing to attend to.
+    assert ("Softmax" in kinds) == (not masked and not attends)
     assert ("LayerNormalization" in kinds) == (dtype == "float32")
     assert ("Gelu" in kinds) == (dtype == "float32" and opset >= 20)
     forward = model.compile(dtype=dtype)
@@ -271,6 +274,36 @@ def test_no_factor_of_a_step_becomes_a_float32(tmp_path: Path) -> None:
         learner.step(batch_of(learner.graph, 4 + step, "float64", seed=step))
     for name, values in changed(learner).items():
         assert_close(state[name], values, what=name, tolerance=1e-13)
+
+
+HEADED = """
+model M {
+    input x: float[batch, time, 8], keep: bool[batch, time]
+    a = x -> MultiheadAttention(8, 2, p = 0.3)(mask = keep)
+    b = attention(x, x, x, causal_mask(size(x, axis = time)), scale = 0.2, p = 0.1)
+    c = attention(x[:, 0], x[0], x[0])
+    output a, b, c
+}
+"""
+
+
+def test_attention_is_one_operator_from_opset_23(tmp_path: Path) -> None:
+    """Where stacks of heads have it; in inference no weight is dropped."""
+    model = loads(HEADED).model("M")
+    random = np.random.default_rng(0)
+    feeds: dict[str, Any] = {"x": random.standard_normal((3, 5, 8)).astype("float32")}
+    feeds["keep"] = random.random((3, 5)) < 0.5
+    feeds["keep"][0] = False  # nothing to attend to
+    right = model.compile()(**feeds)
+    for opset, count in ((22, 0), (23, 2)):
+        file = tmp_path / f"{opset}.onnx"
+        write_onnx(model.built, None, file, opset=opset)
+        kinds = [node.op_type for node in onnx.load(file).graph.node]
+        assert kinds.count("Attention") == count
+        for run in (session_of(file).run, ReferenceEvaluator(onnx.load(file)).run):
+            made: list[Any] = list(run(["a", "b", "c"], feeds))
+            for name, array in zip("abc", made, strict=True):
+                assert_close(array, right[name], what=f"{name} in opset {opset}")
 
 
 def test_the_interface_writes_what_the_command_writes(tmp_path: Path) -> None:

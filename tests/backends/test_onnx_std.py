@@ -36,7 +36,7 @@ def fed(graph: Graph, feeds: Mapping[str, np.ndarray], dtype: str) -> dict[str, 
 
 @every
 @in_both
-@pytest.mark.parametrize("opset", [18, 21])
+@pytest.mark.parametrize("opset", [18, 21, 23])
 def test_values(record: Record, dtype: str, opset: int) -> None:
     built = build(record)
     program = compile(built.graph, dtype, threads=1, opset=opset)

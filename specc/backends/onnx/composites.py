@@ -16,7 +16,8 @@ from specc.backends.entrance import array_dtype
 from specc.backends.onnx import convolution
 from specc.backends.onnx.bounds import may_be_minus_infinity
 from specc.backends.onnx.builder import Builder, Lowering
-from specc.ir import Graph, Node
+from specc.backends.onnx.lowerings import expanded
+from specc.ir import Graph, Node, bodies, toposort
 
 Fits = Callable[[Graph, Node], bool]
 
@@ -128,6 +129,49 @@ def _features_are_known(body: Graph, node: Node) -> bool:
     return isinstance(node.shape[1], int) and "eps" in body.hypers
 
 
+# ── attention ────────────────────────────────────────────────────────────────────────────────────
+def _attention(b: Builder, node: Node) -> str:
+    """Of stacks of heads; without them, of one head."""
+    sources = _arguments(node)
+    q, k = sources["q"], sources["k"]
+    lone = q.rank == HEADS - 1
+
+    def stacked(value: str) -> str:
+        return b("Unsqueeze", value, b.ints(1)) if lone else value
+
+    given = [stacked(b.value(sources[name])) for name in "qkv"]
+    if (mask := sources.get("mask")) is not None:
+        # Its missing axes go after its first; onnxruntime repeats it along the first two alone.
+        given.append(b.value(mask))
+        if missing := HEADS - mask.rank:
+            given[-1] = b("Unsqueeze", given[-1], b.ints(*range(1, 1 + missing)))
+        shape = (*mask.shape[:1], *[1] * missing, *mask.shape[1:])
+        wanted = (*shape[:2], q.shape[-2], k.shape[-2])
+        given[-1] = expanded(b, given[-1], shape, wanted)
+    made = b("Attention", *given, scale=float(hypers(node)["scale"]))
+    return b("Squeeze", made, b.ints(1)) if lone else made
+
+
+def _arguments(node: Node) -> Mapping[str, Node]:
+    body: Graph = node.attributes["body"]
+    names = [each.attributes["name"] for each in body.inputs]
+    return dict(zip(names, node.inputs, strict=True))
+
+
+def _fits_attention(body: Graph, node: Node) -> bool:
+    """Where no weight is dropped, as none is in inference."""
+    given = _arguments(node)
+    q, k, v = (given[name] for name in "qkv")
+    inside = (each for inner in (body, *bodies(body)) for each in toposort(inner.results))
+    return (
+        all(each.op.name != "random_bits" for each in inside)
+        and q.rank in (HEADS - 1, HEADS)
+        and q.shape[:-2] == k.shape[:-2] == v.shape[:-2]
+    )
+
+
+HEADS = 4  # the rank of stacks of heads: batch, head, place, feature
+
 composites: dict[Any, Composite] = {
     ("std", name): row
     for name, row in {
@@ -157,6 +201,7 @@ composites: dict[Any, Composite] = {
         "avg_pool2d": Composite(convolution.avg_pool2d, convolution.fits_pool),
         "batch_norm": Composite(_batch_norm, _features_are_known),
         "layer_norm": Composite(_layer_norm, _last_is_known),
+        "attention": Composite(_attention, _fits_attention, opset=23),
     }.items()
 } | {
     ("vjp", ("std", "conv2d")): Composite(
