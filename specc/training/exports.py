@@ -132,14 +132,16 @@ def write_onnx_step(
     train = spec.trains[-1]
     check_settled(train.model)
     held = first_values(train, train.seed, dtype)
+    named = [each.name for each in (*train.model.parameters, *train.model.states)]
     if weights is not None:
-        named = {each.name for each in (*train.model.parameters, *train.model.states)}
         load_weights({name: held[name] for name in named}, weights)
     opset = opset or onnx.OPSET
     graph = onnx.lower(counted(step_graph(train)), dtype, opset)
-    names = {node.attributes["name"] for node in graph.inputs}
+    # With what no step reads: all that weights are, so that they can be taken out again.
+    names = {*named, *(node.attributes["name"] for node in graph.inputs)}
     held = {name: array for name, array in held.items() if name in names}
-    metadata = described(spec, {"specc.train": train.name, "specc.seed": str(train.seed)})
+    more = {"specc.train": train.name, "specc.seed": str(train.seed)}
+    metadata = described(spec, {**more, "specc.weights": " ".join(named)})
     form = onnx.Form(dtype, opset, held, overridable=True, metadata=metadata, name=next_name)
     onnx.save(onnx.model_of(graph, form), where, write_atomically)
 

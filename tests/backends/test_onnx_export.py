@@ -29,7 +29,7 @@ from specc.passes import trained
 from specc.training.exports import write_onnx, write_onnx_step
 from specc.training.files import write_atomically
 from specc.training.learner import Learner
-from specc.training.predict import Forward
+from specc.training.predict import Forward, initial_weights
 from specc.training.steps import step_graph
 from tests.check import assert_close
 from tests.small import built
@@ -416,15 +416,45 @@ def test_the_standard_s_own_evaluator_trains_too(path: Path, tmp_path: Path) -> 
         assert_close(np.asarray(results[f"{name}'"]), values, what=f"{path.stem}: {name}")
 
 
-def test_the_script_of_the_handbook_trains(tmp_path: Path) -> None:
+FROZEN = """
+model M {
+    param unread: float[2] = 1
+    input pair: float[batch, 2]
+    target yes: float[batch]
+    h = pair -> Linear(6) as a -> BatchNorm() as norm -> tanh
+    p = (h -> Linear(1) as b)[:, 0]
+    output p, pair * unread
+    loss mse(p, yes)
+}
+
+train {
+    freeze "a.*"
+    optimizer adam(lr = 0.01)
+    seed 3
+}
+"""
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_the_script_of_the_handbook_trains(frozen: bool, tmp_path: Path) -> None:
+    """And what it saves, specc reads."""
     page = (ROOT / "docs" / "onnx.md").read_text()
     (script,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (tmp_path / "train.py").write_text(script)
-    pipeline.export(FOLDER / "xor.nn", to="onnx-train", output=tmp_path / "step.onnx")
+    spec = tmp_path / "m.nn"
+    spec.write_text(FROZEN if frozen else (FOLDER / "xor.nn").read_text())
+    pipeline.export(spec, to="onnx-train", output=tmp_path / "step.onnx")
     pair = np.array([[0, 0], [0, 1], [1, 0], [1, 1]] * 64, np.float32)
-    np.savez(tmp_path / "table.npz", pair=pair, yes=(pair[:, 0] != pair[:, 1]).astype(np.float32))
-    words = [sys.executable, "train.py", "step.onnx", "table.npz", "weights.npz"]
+    yes = (pair[:, 0] != pair[:, 1]).astype(np.float32)
+    np.savez(tmp_path / "table.npz", pair=pair, yes=yes)
+    words = [sys.executable, "train.py", "step.onnx", "table.npz", "w.safetensors"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
     losses = [float(line.split()[-1]) for line in done.stdout.splitlines()]
     assert losses[-1] < 0.8 * losses[0]
-    assert "linear.weight" in np.load(tmp_path / "weights.npz")
+    model = specc.load(str(spec)).model()
+    trained = model.compile(weights=tmp_path / "w.safetensors")
+    begun = initial_weights(model.built, 3 if frozen else built(spec).trains[-1].seed, "float32")
+    assert trained.weights.keys() == begun.keys()
+    for name, values in trained.weights.items():
+        moves = not (frozen and name.startswith(("a.", "unread")))
+        assert (values != begun[name]).any() == moves, name

@@ -91,7 +91,7 @@ def model_of(graph: Graph, form: Form) -> onnx.ModelProto:
     given = [node for node in graph.inputs if _kept(node, form, read)]
     inputs = [_value(n.attributes["name"], n, form) for n in given]
     outputs = [_value(n, o.node, form) for n, o in zip(names, graph.outputs, strict=True)]
-    held = {name: array for name, array in form.weights.items() if name in read}
+    held = {n: array for n, array in form.weights.items() if n in read or form.overridable}
     constants = {name: array for name, array in builder.constants.items() if name in read}
     made = helper.make_graph(
         [_node(row) for row in rows],
