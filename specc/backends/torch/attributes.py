@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from specc.backends.names import Names
 from specc.ir import Type
 
 # What every nn.Module has already, and what the generated classes define.
@@ -30,12 +31,14 @@ TAKEN = frozenset(
 
 
 class Child(Protocol):
-    """A layer's class, and what its constructor is told."""
+    """A layer's class, what its constructor is told, and the names that it holds."""
 
     @property
     def name(self) -> str: ...
     @property
     def shapes(self) -> tuple[str, ...]: ...
+    @property
+    def holds(self) -> frozenset[str]: ...
 
 
 def safe(name: str) -> str:
@@ -49,11 +52,16 @@ def path_of(parts: list[tuple[str, bool]]) -> str:
     for part, in_list in parts:
         if in_list:
             text = f"{text}[{part}]"
-        elif part.isidentifier() and part.isascii() and not keyword.iskeyword(part):
+        elif part.isidentifier() and part.isascii() and not _mangled(part):
             text = f"{text}.{part}"
         else:
             text = f"getattr({text}, {part!r})"
     return text
+
+
+def _mangled(part: str) -> bool:
+    """Whether Python takes a name after a dot, in a class, for another."""
+    return keyword.iskeyword(part) or part.startswith("__")
 
 
 @dataclass(slots=True)
@@ -88,91 +96,107 @@ class Tree:
         return cls(dict(holds), lists)
 
     def attribute(self, name: str) -> list[tuple[str, bool]]:
-        parts = name.split(".")
-        return [
-            (part, True) if ".".join(parts[:at]) in self.lists else (safe(part), False)
-            for at, part in enumerate(parts)
-        ]
+        """The path of what is held by this name."""
+        scope, _, own = name.rpartition(".")
+        return [*self.place(scope), (safe(own), False)]
+
+    def place(self, scope: str) -> list[tuple[str, bool]]:
+        """The path of the module at a scope; one that is called as a parameter is set apart."""
+        parts = scope.split(".") if scope else []
+        steps: list[tuple[str, bool]] = []
+        for at, part in enumerate(parts):
+            if ".".join(parts[:at]) in self.lists:
+                steps.append((part, True))
+            elif ".".join(parts[: at + 1]) in self.held:
+                steps.append((f"_{part}_scope", False))
+            else:
+                steps.append((safe(part), False))
+        return steps
 
     def renamed(self) -> dict[str, str]:
         """Whole names as attributes → as the spec has them, where they differ."""
-        own_of = {".".join(map(safe, name.split("."))): name for name in self.held}
+        own_of = {".".join(part for part, _ in self.attribute(n)): n for n in self.held}
         return {own: name for own, name in own_of.items() if own != name}
 
-    def holds_below(self, scope: str, name: str, _: Child) -> bool:
-        return name.startswith(f"{scope}.")
+    def child_of(self, name: str, children: Mapping[str, Child]) -> str | None:
+        """The scope of the child that holds what has this name."""
+        for scope, child in children.items():
+            if name.startswith(f"{scope}.") and name.removeprefix(f"{scope}.") in child.holds:
+                return scope
+        return None
 
     def constructor(
-        self, children: Mapping[str, Child], inline: bool = False
+        self, children: Mapping[str, Child], local: Names | None = None
     ) -> tuple[dict[str, str], list[str]]:
-        """The shapes that a constructor takes, and its lines; `inline` writes them as numbers."""
+        """The shapes that a constructor takes by `local` names, or writes, and its lines."""
         shapes: dict[str, str] = {}
         lines: list[str] = []
         made: set[str] = set()
         for name, (role, type) in self.held.items():
-            scope = next((s for s in children if name.startswith(f"{s}.")), None)
+            scope = self.child_of(name, children)
             if scope is not None:
-                lines += self._child(scope, children, made)
+                lines += self._module(scope, children, made)
                 continue
             shape = str(tuple(type.shape))
-            if not inline and "." not in name:
-                shapes[safe(name)] = shape
-                shape = safe(name)
-            lines += self._leaf(name, role, type, shape, made)
+            if local is not None and "." not in name:
+                argument = local.new(safe(name))
+                shapes[argument] = shape
+                shape = argument
+            lines += self._module(name.rpartition(".")[0], children, made)
+            lines.append(self._leaf(name, role, type, shape))
         return shapes, lines
 
-    def _child(self, scope: str, children: Mapping[str, Child], made: set[str]) -> list[str]:
-        if scope in made:
+    def _module(self, scope: str, children: Mapping[str, Child], made: set[str]) -> list[str]:
+        """The lines that make the module at a scope, after those that it lies in."""
+        if not scope or scope in made:
             return []
-        list_ = scope.rpartition(".")[0]
-        inside = [f"{list_}.{n}" for n in range(self.lists.get(list_, 0))]
-        if inside and list_ not in made and all(each in children for each in inside):
-            made.update([list_, *inside])
-            texts = [_construct(children[each]) for each in inside]
-            alike = len(set(texts)) == 1 and len(texts) > 1
-            items = f"{texts[0]} for _ in range({len(texts)})" if alike else ", ".join(texts)
-            return [*self._parents(list_, made), self._put(list_, f"nn.ModuleList([{items}])")]
-        parents = self._parents(scope, made)
+        lines = self._module(scope.rpartition(".")[0], children, made)
+        if scope in made or any(_brings(s, each, scope) for s, each in children.items()):
+            return lines  # as an item of a list, or by the child that it lies in
+        return [*lines, assigned(path_of(self.place(scope)), self._made(scope, children, made))]
+
+    def _made(self, scope: str, children: Mapping[str, Child], made: set[str]) -> str:
+        """The expression that makes a module, and the items of a list in it."""
         made.add(scope)
-        return [*parents, self._put(scope, _construct(children[scope]))]
+        if scope in children:
+            return f"{children[scope].name}({', '.join(children[scope].shapes)})"
+        if scope not in self.lists:
+            return "nn.Module()"
+        inside = [f"{scope}.{number}" for number in range(self.lists[scope])]
+        texts = [self._made(each, children, made) for each in inside]
+        if len(texts) > 1 and len(set(texts)) == 1:
+            return f"nn.ModuleList([{texts[0]} for _ in range({len(texts)})])"
+        return f"nn.ModuleList([{', '.join(texts)}])"
 
-    def _leaf(self, name: str, role: str, type: Type, shape: str, made: set[str]) -> list[str]:
+    def _leaf(self, name: str, role: str, type: Type, shape: str) -> str:
         dtype = DTYPES.get(type.dtype, "")
-        parents = self._parents(name, made)
         if role == "parameter":
-            return [*parents, self._put(name, f"nn.Parameter(torch.empty({shape}{dtype}))")]
+            return assigned(
+                path_of(self.attribute(name)), f"nn.Parameter(torch.empty({shape}{dtype}))"
+            )
         *scopes, (own, _) = self.attribute(name)
-        value = f"torch.zeros({shape}{dtype})"
-        return [*parents, f"{path_of(scopes)}.register_buffer({own!r}, {value})"]
-
-    def _parents(self, name: str, made: set[str]) -> list[str]:
-        """The lines that make the modules between the module and what has this name."""
-        lines: list[str] = []
-        parts = name.split(".")
-        for at in range(1, len(parts)):
-            scope = ".".join(parts[:at])
-            if scope in made:
-                continue
-            made.add(scope)
-            count = self.lists.get(scope)
-            if count is None:
-                lines.append(self._put(scope, "nn.Module()"))
-            else:
-                made.update(f"{scope}.{place}" for place in range(count))
-                items = f"[nn.Module() for _ in range({count})]"
-                lines.append(self._put(scope, f"nn.ModuleList({items})"))
-        return lines
-
-    def _put(self, name: str, value: str) -> str:
-        parts = self.attribute(name)
-        text = path_of(parts)
-        if not text.endswith(")"):
-            return f"{text} = {value}"
-        return f"setattr({path_of(parts[:-1])}, {parts[-1][0]!r}, {value})"
+        return f"{path_of(scopes)}.register_buffer({own!r}, torch.zeros({shape}{dtype}))"
 
 
-def _construct(child: Child) -> str:
-    return f"{child.name}({', '.join(child.shapes)})"
+def _brings(scope: str, child: Child, other: str) -> bool:
+    """Whether a child's own constructor makes the module at another scope, in it."""
+    inner = f"{other}.".removeprefix(f"{scope}.")
+    return other.startswith(f"{scope}.") and any(name.startswith(inner) for name in child.holds)
+
+
+def apart(scope: str, child: Child, others: Mapping[str, Child]) -> bool:
+    """Whether no other child makes the module that this one is, nor this one another's."""
+    return not any(
+        _brings(scope, child, other) or _brings(other, each, scope)
+        for other, each in others.items()
+    )
+
+
+def assigned(path: str, value: str) -> str:
+    """The line that puts a value at a path, as path_of says it."""
+    if path.endswith(")"):  # getattr(module, name)
+        return f"s{path[1:-1]}, {value})"
+    return f"{path} = {value}"
 
 
 DTYPES = {"int": ", dtype=torch.int64", "bool": ", dtype=torch.bool",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from specc.backends.names import expression
 from specc.backends.torch import composites
-from specc.backends.torch.attributes import Tree, path_of
+from specc.backends.torch.attributes import Tree, apart, assigned, path_of
 from specc.backends.torch.initial import initial_lines
 from specc.backends.torch.modes import Key, Merged, Pair, key_of
 from specc.backends.torch.pieces import carried
@@ -40,6 +40,7 @@ class Layer:
 
     name: str
     shapes: tuple[str, ...]  # what its constructor is told, in the order of its parameters
+    holds: frozenset[str]  # by their names in it
     arguments: tuple[Key, ...]
     axes: tuple[str, ...]
     results: tuple[Value, ...]  # those of its body but the states that it holds
@@ -91,7 +92,7 @@ class Classes:
     def _layer(self, pair: Pair, held: frozenset[str]) -> Layer:
         writer = ModuleWriter.of(self, pair, held, [])
         lines, results = writer.body()
-        shapes, made = writer.tree.constructor(writer.children)
+        shapes, made = writer.tree.constructor(writer.children, self.source.local_names())
         heading = [
             f"    def __init__({', '.join(['self', *shapes])}):",
             "        super().__init__()",
@@ -113,6 +114,7 @@ class Classes:
         return Layer(
             self.named[text],
             tuple(f"{name}={shape}" for name, shape in shapes.items()),
+            frozenset(writer.tree.held),
             tuple(key for key in writer.keys if key not in writer.own),
             writer.extra,
             tuple(results),
@@ -127,6 +129,17 @@ def _held(pair: Pair, held: frozenset[str]) -> dict[str, tuple[str, Type]]:
         role, name = key_of(node)
         if role in HELD and name in held:
             found[name] = (role, node.type)
+    return found
+
+
+def _scopes(graph: Graph) -> set[str]:
+    """The scopes in a body, and in what it applies."""
+    found: set[str] = set()
+    for node in toposort(graph.results):
+        scope = node.origin.scope
+        found.add(scope)
+        if isinstance(body := node.attributes.get("body"), Graph):
+            found |= {f"{scope}.{inner}" if scope else inner for inner in _scopes(body)}
     return found
 
 
@@ -150,7 +163,7 @@ class ModuleWriter(BodyWriter):
         children: dict[str, Layer] | None = None,
     ) -> ModuleWriter:  # fmt: skip
         holds = _held(pair, held)
-        scopes = {n.origin.scope for g in pair.graphs for n in toposort(g.results)}
+        scopes = {scope for graph in pair.graphs for scope in _scopes(graph)}
         tree = Tree.of({name: type for name, (_, type) in holds.items()}, holds, scopes)
         local = classes.source.local_names()
         keys = tuple(key_of(node) for node in pair.inputs if key_of(node)[0] != "key")
@@ -219,7 +232,7 @@ class ModuleBlock(Block):
             for key in layer.arguments
         ]  # fmt: skip
         texts += [self.extent_of(name) for name in layer.axes]
-        path = path_of(self.writer.tree.attribute(node.origin.scope))
+        path = path_of(self.writer.tree.place(node.origin.scope))
         call = f"{path}({', '.join(texts)})"
         if len(layer.kept) == 1 and self.is_tuple(node):
             result = layer.results[0]
@@ -275,6 +288,8 @@ class ModuleBlock(Block):
         if not held:
             return None
         layer = self.writer.classes.layer(pair, held)
+        if scope not in self.writer.children and not apart(scope, layer, self.writer.children):
+            return None
         known = self.writer.children.setdefault(scope, layer)
         if (known.name, known.shapes) != (layer.name, layer.shapes):
             self.by_function.add(scope)  # applied elsewhere in another way: by its function, then
@@ -332,7 +347,7 @@ class ModuleBlock(Block):
                 )  # of the states as they were
                 lines.append(f"{name} = {value.text}")
                 values[place] = replace(value, text=name)
-        lines += _assigned(moved)
+        lines += self.assigned(moved)
         if self.writer.by_name:
             names = [outputs[place].name for place in self.writer.kept]
             return [*lines, *_by_name(names, values)], values
@@ -340,25 +355,23 @@ class ModuleBlock(Block):
         results = [Value("", value.shape, value.host) for value in values]
         return [*lines, f"return {texts or '()'}"], results
 
+    def assigned(self, moved: Mapping[str, str]) -> list[str]:
+        """All next values, each computed from the states as they were."""
+        targets, texts = list(moved), list(moved.values())
+        lines: list[str] = []
+        if any(_reads(text, each) for at, text in enumerate(texts) for each in targets[:at]):
+            names = [self.names.new("state") for _ in targets]
+            lines, texts = [f"{', '.join(names)} = {', '.join(texts)}"], names
+        return [*lines, *map(assigned, targets, texts)]
+
     def held_below(self, name: str) -> bool:
         """Whether a submodule moves this state itself."""
-        return any(
-            name.startswith(f"{scope}.")
-            and self.writer.tree.holds_below(scope, name, self.writer.children[scope])
-            for scope in self.writer.children.keys() - self.by_function
-        )
+        scope = self.writer.tree.child_of(name, self.writer.children)
+        return scope is not None and scope not in self.by_function
 
 
 def _reads(text: str, target: str) -> bool:
     return re.search(rf"(?<![\w.]){re.escape(target)}(?!\w)", text) is not None
-
-
-def _assigned(moved: Mapping[str, str]) -> list[str]:
-    """All next values, each computed from the states as they were."""
-    targets, texts = list(moved), list(moved.values())
-    if any(_reads(text, each) for at, text in enumerate(texts) for each in targets[:at]):
-        return [f"{', '.join(targets)} = {', '.join(texts)}"]
-    return [f"{target} = {text}" for target, text in moved.items()]
 
 
 def _by_name(names: Sequence[str], values: Sequence[Value]) -> list[str]:
@@ -428,7 +441,7 @@ def module_source(model: Model, measured: Pair, dtype: str = "float32") -> Writt
         methods += [f"        {line}" for line in [*checks, *lines]]
     name = source.global_name(model.name)
     tree = writers[0][1].tree
-    _, made = tree.constructor(children, inline=True)
+    _, made = tree.constructor(children)
     names = tree.renamed()
     if names:
         source.use("renamed")
