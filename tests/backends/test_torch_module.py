@@ -170,3 +170,11 @@ def test_resumed_is_the_same(tmp_path: Path) -> None:
                          out=tmp_path / "whole", resume=True, quiet=True)  # fmt: skip
     for name, values in whole.parameters.items():
         assert np.array_equal(values, again.parameters[name]), name
+
+
+def test_what_training_requires_holds_in_training() -> None:
+    text = "model M {\n    input x: float[batch, 3]\n    output x -> Linear(4) -> BatchNorm()\n}\n"
+    module = specc.loads(text).model().torch()
+    assert module.eval()(torch.ones(1, 3)).shape == (1, 4)
+    with pytest.raises(ValueError, match="two values"):
+        module.train()(torch.ones(1, 3))

@@ -503,12 +503,16 @@ def _checks(writer: ModuleWriter) -> list[str]:
         for name in axes_of(extent)
         if reading(name, extent) is not None
     }
-    for requirement in writer.pair.training.requires:
+    training, inference = (set(graph.requires) for graph in (writer.pair.graphs * 2)[:2])
+    every = dict.fromkeys(each for graph in writer.pair.graphs for each in graph.requires)
+    for requirement in every:
         if isinstance(requirement.extent, int) or not axes_of(requirement.extent):
             continue
         if not told.issuperset(axes_of(requirement.extent)):
             continue  # of an axis that this method never meets
+        mode = "" if requirement in inference else f"{writer.training} and "
+        mode = mode if requirement in training else f"not {writer.training} and "
         text = expression(requirement.extent, block.length)
-        lines.append(f"if not {text} {requirement.relation} 0:")
+        lines.append(f"if {mode}not {text} {requirement.relation} 0:")
         lines.append(f"    raise ValueError({requirement.message!r})")
     return [*block.head, *lines]
