@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from specc.training.finite import all_finite
 from specc.training.initial import array_dtype, flat_views
 from specc.training.learner import Arrays, Learner
 from specc.training.steps import step_graph
+
+REPORTED = ("loss", "metric", "norm")  # the roles of a step's results that are numbers to tell
 
 
 class OnnxLearner(Learner):
@@ -39,7 +42,14 @@ class OnnxLearner(Learner):
             for node in graph.inputs
             if node.attributes["role"] not in held and node.attributes["name"] not in fixed
         )
-        self._whole = graph
+        # A parameter may be called `norm` or `loss`; nothing in a spec has a blank in its name.
+        self._whole = graph = replace(
+            graph,
+            outputs=tuple(
+                replace(each, name=f"reported {each.name}") if each.role in REPORTED else each
+                for each in graph.outputs
+            ),
+        )
         self.stepper = backend("onnx").step_of(graph, self.dtype, frozenset(names), self._threads)
 
     def _wire(self, update: Graph) -> None:
@@ -49,7 +59,7 @@ class OnnxLearner(Learner):
         self._scalars = {
             each.name: np.zeros((), array_dtype(each.node.dtype, self.dtype))
             for each in graph.outputs
-            if each.role in ("loss", "metric", "norm")
+            if each.role in REPORTED
         }
         own = (self._flat, self.parameters, self.moments, self.averages, self.states)
         self._sets = [own, self._copies()]
@@ -109,8 +119,9 @@ class OnnxLearner(Learner):
         fresh = {**self.metric_states, **streams, **batch}
         moved = {name: np.empty_like(values) for name, values in self._passing(streams).items()}
         self.stepper.run(self._bindings[self._now], fresh, moved)
-        reported = {name: float(self._scalars[name]) for name in self._reported}
-        finite = np.isfinite(reported["objective"]) and np.isfinite(self._scalars["norm"])
+        reported = {name: float(self._scalars[f"reported {name}"]) for name in self._reported}
+        norm = self._scalars["reported norm"]
+        finite = np.isfinite(reported["objective"]) and np.isfinite(norm)
         if not finite:
             self._check_gradients(fresh)
         self._now = 1 - self._now

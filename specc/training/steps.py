@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from specc import passes, pipeline
@@ -17,13 +18,28 @@ def step_graph(train: Train) -> Graph:
     return pipeline.pruned(passes.step(train), lambda output: output.role in roles)
 
 
+def free(name: str, taken: Collection[str]) -> str:
+    """The name, with as many _ after it as it takes to be nobody else's."""
+    while name in taken:
+        name += "_"
+    return name
+
+
 def counted(graph: Graph) -> Graph:
     """The step with ints for its random key and its number: `seed` and `step`, from 0.
 
-    Before: key int[2], step float64[]. A name that an input has already is followed by a '.
+    Before: key int[2], step float64[]. A name that an input has already is followed by a _, and so
+    is that of a loss, a metric or the norm.
     """
-    taken = {node.attributes["name"] for node in graph.inputs} - {"key", "step"}
-    names = {each: f"{each}'" if each in taken else each for each in ("seed", "step")}
+    roles = {node.attributes["name"]: node.attributes["role"] for node in graph.inputs}
+    taken = {name for name, role in roles.items() if role not in ("key", "step")}
+    names = {each: free(each, taken) for each in ("seed", "step")}
+    told = ("loss", "metric", "norm")
+    outputs = tuple(
+        replace(each, name=free(each.name, taken)) if each.role in told else each
+        for each in graph.outputs
+    )
+    graph = replace(graph, outputs=outputs)
     seed, step = (make_input(names[each], "key", Type("int")) for each in ("seed", "step"))
     pair = [emit("reshape", each, shape=(1,)) for each in (seed, step)]
     made = {

@@ -373,13 +373,14 @@ def steps(session: ort.InferenceSession, train: Train, count: int, dtype: str):
     state: dict[str, np.ndarray] = {}
     losses: list[float] = []
     for step in range(count):
-        feeds = batch_of(step_graph(train), 4 + step, dtype, seed=step) | state
+        seed = "seed_" if "seed_" in taken else "seed"
+        own = {"step": np.array(step), seed: np.array(train.seed)}
+        feeds = own | batch_of(step_graph(train), 4 + step, dtype, seed=step) | state
         feeds |= begun(train.model, 4 + step, dtype)  # a larger batch's streams begin anew
-        feeds |= {"step": np.array(step), "seed": np.array(train.seed)}
         made: list[Any] = list(session.run(given, {n: feeds[n] for n in taken if n in feeds}))
         results = dict(zip(given, made, strict=True))
         state = {n.removesuffix("'"): v for n, v in results.items() if n.endswith("'")}
-        losses.append(float(results["loss"]))
+        losses.append(float(results["loss_" if "loss_" in results else "loss"]))
     return losses, state
 
 

@@ -11,8 +11,9 @@ from specc import loads, pipeline
 from specc.diagnostics import SpecError
 from specc.language import load
 from specc.training.engines import engine
+from specc.training.exports import write_onnx_step
 from specc.training.learner import Learner
-from tests.backends.test_onnx_export import FOLDER, SPECS, batch_of
+from tests.backends.test_onnx_export import FOLDER, SPECS, batch_of, session_of, steps
 from tests.check import assert_close
 from tests.small import built
 
@@ -146,3 +147,46 @@ def test_a_run_meets_its_claims_and_resumes(tmp_path: Path) -> None:
     again = pipeline.run(path, **options, resume=True)
     for name, values in first.parameters.items():
         np.testing.assert_array_equal(again.parameters[name], values)
+
+
+NAMED = """
+model M {
+    param NAME: float[] = 0.3
+    input x: float[batch, 2]
+    target t: float[batch]
+    p = (x * NAME -> dropout(0.2) -> Linear(1))[:, 0]
+    output p
+    loss mse(p, t)
+}
+
+train {
+    optimizer adam(lr = 0.1)
+    clip norm(1.0)
+    batch 4
+    steps 4
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["norm", "loss", "objective", "seed"])
+def test_a_parameter_may_be_called_as_a_result_is(name: str, tmp_path: Path) -> None:
+    spec = loads(NAMED.replace("NAME", name)).built
+    compare(spec.trains[-1], "float64", 4, 1e-11)
+    file = tmp_path / "step.onnx"
+    write_onnx_step(spec, file, "float64", None, None)
+    session = session_of(file)
+    taken = {each.name for each in (*session.get_inputs(), *session.get_overridable_initializers())}
+    assert {"x", "t", name, "step"} <= taken
+    _, state = steps(session, spec.trains[-1], 4, "float64")
+    learner = Learner(spec.trains[-1], seed=spec.trains[-1].seed, dtype="float64")
+    for step in range(4):
+        learner.step(batch_of(learner.graph, 4 + step, "float64", seed=step))
+    for each, values in learner.parameters.items():
+        assert_close(state[each], values, what=each, tolerance=1e-11)
+
+
+@pytest.mark.parametrize("name", ["key", "step", "scale"])
+def test_a_parameter_can_t_be_called_as_what_a_run_feeds(name: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        loads(NAMED.replace("NAME", name))
+    assert caught.value.diagnostics[0].code == "N009"

@@ -67,13 +67,7 @@ class Root:
 
     def declare_input(self, frame: Frame, kind: str, entry: syntax.Entry) -> None:
         type = entry.type
-        if entry.name in RESERVED:
-            raise fault(
-                "N009",
-                f"`{entry.name}` is what every run feeds a model with its draws and schedules",
-                entry.span,
-                help="call the model's own input something else",
-            )
+        _check_name(entry.name, entry.span, "input")
         if type is not None and type.axes is not None:
             element_type(type)
         if type is None or type.axes is None:
@@ -299,8 +293,21 @@ def _merged(frame: Frame) -> list[tuple[str, Node, tuple[str, ...]]]:
     return numbered
 
 
+def _check_name(name: str, span: Span | None, what: str) -> None:
+    if name in RESERVED:
+        raise fault(
+            "N009",
+            f"`{name}` is what every run feeds a model with its draws and schedules",
+            span,
+            help=f"call the model's own {what} something else",
+        )
+
+
 def _graph(frame: Frame, item: Item, hypers: Mapping[str, Value]) -> Graph:
     root: Root = frame.root
+    for what, held in (("parameter", frame.parameters), ("state", frame.states)):
+        for path, (owned, _) in held.items():
+            _check_name(path, owned.span, what)
     made: list[Output] = []
     for name, value in frame.outputs.items():
         node = value.node
