@@ -93,7 +93,7 @@ class Shaken(Party):
         return passes.shake(pipeline.lower(graph), self.unit, self.seed)
 
     def train(self, subject: Subject) -> Trained:
-        """The subject's steps, their gradients and updates rounded otherwise too."""
+        """The subject's steps, their gradients rounded otherwise too."""
         train, seed, dtype = subject.train, subject.seed, self.dtype
         learner = ShakenLearner(train, seed=seed, dtype=dtype, rounded=self.rounded)
         load_into(learner, subject.weights)
@@ -101,7 +101,7 @@ class Shaken(Party):
 
 
 class ShakenLearner(Learner):
-    """A learner whose programs are of graphs that are rounded otherwise."""
+    """A learner whose gradients are rounded otherwise."""
 
     def __init__(
         self, train: Train, *, seed: int, dtype: str, rounded: Callable[[Graph], Graph]
@@ -111,7 +111,7 @@ class ShakenLearner(Learner):
 
     def _make_programs(self, update: Graph) -> None:
         self.graph = self._rounded(self.graph)
-        super()._make_programs(self._rounded(update))
+        super()._make_programs(update)
 
 
 class Torch(Party):
