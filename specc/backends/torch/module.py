@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from specc.backends.names import expression
 from specc.backends.torch import composites
@@ -27,7 +28,7 @@ from specc.backends.torch.write import (
     reading,
 )
 from specc.ir import Graph, Node, Output, Type, toposort
-from specc.ir.model import Model
+from specc.ir.model import Model, Variable
 from specc.ir.size import axes as axes_of
 from specc.version import __version__
 
@@ -426,19 +427,24 @@ def module_source(model: Model, measured: Pair, dtype: str = "float32") -> Writt
         )
         writer.by_name = method == "measure" or len(writer.kept) > 1
         writers.append((method, writer))
+    carried_on = {each.name: each for each in model.streams}
+    carried_on |= {state.name: state for metric in model.metrics for state in metric.states}
     methods: list[str] = []
     takes: dict[str, tuple[str, ...]] = {}
     for method, writer in writers:
         lines, _ = writer.lines()
         if not writer.by_name and method == "forward" and lines[-1] == "return ()":
             lines[-1] = "return None"
-        checks = _checks(writer)
         said = {text: key for key in writer.keys if (text := writer.env[key].text) in writer.taken}
-        order = sorted(writer.taken, key=lambda text: said.get(text, ("", ""))[0] == "step")
+        begun = _begun(writer, [key for key in said.values() if key[1] in carried_on], carried_on)
+        checks = [*begun.values(), _checks(writer)]
+        usual = {text: "None" for text, key in said.items() if key in begun}
+        usual |= {text: "0.0" for text, key in said.items() if key[0] == "step"}
+        order = sorted(writer.taken, key=lambda text: text in usual)
         takes[method] = tuple(said[text][1] if text in said else text for text in order)
-        ordered = [f"{text}=0.0" if said[text][0] == "step" else text for text in order]
+        ordered = [f"{text}={usual[text]}" if text in usual else text for text in order]
         methods += ["", f"    def {method}({', '.join(['self', *ordered])}):"]
-        methods += [f"        {line}" for line in [*checks, *lines]]
+        methods += [f"        {line}" for line in [*chain(*checks), *lines]]
     name = source.global_name(model.name)
     tree = writers[0][1].tree
     _, made = tree.constructor(children)
@@ -489,6 +495,29 @@ def pruned(graph: Graph, outputs: Sequence[Output]) -> Graph:
 def _all(model: Model, measured: Pair) -> Graph:
     """A graph that takes all that the model holds, with the scopes of both methods."""
     return model.training
+
+
+def _begun(
+    writer: ModuleWriter, keys: Sequence[Key], variables: Mapping[str, Variable]
+) -> dict[Key, list[str]]:
+    """By the key of each carried state, the lines that begin it as the spec does if it is None."""
+    inputs = tuple(node for node in writer.pair.inputs if key_of(node) not in keys)
+    env = {key: value for key, value in writer.env.items() if key not in keys}
+    lines: dict[Key, list[str]] = {}
+    for key in keys:
+        variable = variables[key[1]]
+        if variable.init.inputs:
+            continue  # drawn: torch's numbers would be others
+        pair = Pair(replace(variable.init, inputs=inputs))
+        block = replace(writer, pair=pair, env=env).block(Merged(variable.init))
+        ((node, value),) = block.given()
+        type = variable.type
+        whole = block.filled(type.shape, value, type.dtype)
+        text = whole if value.host else block.whole(node, value)
+        name = writer.env[key].text
+        made = [*block.head, *block.lines, f"{name} = {text}"]
+        lines[key] = [f"if {name} is None:", *(f"    {line}" for line in made)]
+    return lines
 
 
 def _checks(writer: ModuleWriter) -> list[str]:
