@@ -151,8 +151,39 @@ def steps(
     first = [each[None].to(dtype) for each in states]
     given = first if len(first) > 1 else first[0]
     biased = len(weights) == 4
+    if function is torch.lstm and not x.is_cuda:
+        function = _lstm_of_cpu(x)
     y, *last = function(x, given, weights, biased, 1, 0.0, True, False, False)
     return y.flip(0) if reverse else y, *[each[0] for each in last]
+
+
+def _lstm_of_cpu(x: Tensor) -> Callable[..., Any]:
+    """torch.lstm, or what stands for it where oneDNN's, which it takes there, fails."""
+    if torch.compiler.is_compiling() and torch.is_grad_enabled() and not x.requires_grad:
+        return _lstm  # torch 2.13 asks a compiled one that learns for a tensor that it doesn't give
+    if torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.float16:
+        return _whole_lstm
+    return torch.lstm
+
+
+def _whole_lstm(*given: Any) -> Any:
+    """torch.lstm in the dtype of its weights: in fp16 the CPU has none."""
+    with torch.autocast("cpu", enabled=False):
+        return torch.lstm(*given)
+
+
+def _lstm(x: Tensor, states: Sequence[Tensor], weights: Sequence[Tensor], *_: Any) -> Any:
+    """torch.lstm, step by step."""
+    h, c = (each[0] for each in states)
+    of_x, of_h, *biases = weights
+    b_x, b_h = biases or (None, None)
+    ys: list[Tensor] = []
+    for each in F.linear(x, of_x, b_x).unbind():
+        i, f, g, o = (each + F.linear(h, of_h, b_h)).chunk(4, -1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        h = o.sigmoid() * c.tanh()
+        ys.append(h)
+    return torch.stack(ys), h[None], c[None]
 
 
 def _in_one_piece(function: Callable[..., Any], features: int, weights: Sequence[Tensor]) -> None:

@@ -58,8 +58,7 @@ class Trainer:
         self._draws = "DRAW" in self._namespace
         if self._draws:
             self._namespace["DRAW"] = draw or keyed(self._key)
-        measure = self.module.measure
-        self._measure = torch.compile(measure, fullgraph=True) if how.compiled else measure
+        self._measure = compiled(self.module.measure) if how.compiled else self.module.measure
         self._loss_scale = 2.0**16 if how.precision == "fp16" else 1.0
         self._since = 0
         self._state_places = self._places()
@@ -243,6 +242,15 @@ class Trainer:
         return bool(sums.sum().isfinite()) or bool(
             all(self.tensor_of[name].isfinite().all() for name in names)
         )
+
+
+def compiled(measure: Callable[..., Any]) -> Callable[..., Any]:
+    """torch's compilation of it, through which more than one loss may be sent back."""
+    import torch
+    from torch._functorch import config
+
+    config.donated_buffer = False  # else the first loss's way back takes what the next one reads
+    return torch.compile(measure, fullgraph=True)
 
 
 @contextmanager
