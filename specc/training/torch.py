@@ -18,6 +18,7 @@ import numpy as np
 from specc import passes, pipeline
 from specc.backends import backend
 from specc.backends.numpy.runtime import random_bits
+from specc.diagnostics import SpecError, fault
 from specc.ir.graph import Graph
 from specc.ir.model import Model, Spec, Train
 from specc.training import bounds
@@ -96,6 +97,13 @@ class TorchLearner(Learner):
     ) -> None:
         self._torch = backend("torch")
         self.how = self._torch.How(**(how or {}))
+        if self.how.precision is not None and dtype != "float32":
+            raise fault(
+                "B103",
+                f"`--precision {self.how.precision}` computes in fewer bits than float32",
+                expected="--dtype float32",
+                found=f"--dtype {dtype}",
+            )
         self._torch.prepare_device(self.how.device)
         super().__init__(train, seed=seed, dtype=dtype)
         self._make_optimizers()
@@ -186,7 +194,12 @@ class TorchLearner(Learner):
         if self._on_device:
             self._kept_states = trainer.kept(self.states, self._kept_states)
         with trainer.precision():
-            results = trainer.measure((self.seed, self.steps), feeds)
+            try:
+                results = trainer.measure((self.seed, self.steps), feeds)
+            except SpecError as error:
+                self._restore_states()
+                fed = {**self._feeds, **self.metric_states, **streams, **batch}
+                raise self._torch.placed(error, self.graph, self.dtype, fed) from error
             parts = [(results[name], on) for name, on in self._parts]
             trainer.gradients(parts, self._trained)
         figures, norm, squares = trainer.figures(

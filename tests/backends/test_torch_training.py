@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
 
 import specc
 from specc.diagnostics import SpecError
@@ -47,3 +51,138 @@ def test_a_label_that_is_no_class_is_refused(backend: str, label: int) -> None:
     batch["label"][5] = label
     with pytest.raises(SpecError, match="R10"):
         trainer.step(**batch)
+
+
+SEQUENCE = """
+model M {
+    input  x: float[batch, t, 3]
+    target y: float[batch, 4]
+    ys, h, c = x -> LSTM(4)
+    output h
+    loss   mse(ys[:, -1], y)
+}
+train {
+    optimizer sgd(0.1)
+    steps     20
+}
+"""
+TWO_LOSSES = """
+model M {
+    input  x: float[batch, 3]
+    target y: float[batch, 4]
+    p = x -> Linear(5) as a -> tanh -> Linear(4) as b
+    output p
+    loss one = mse(p, y)
+    loss two = mae(p, y) on "b.*"
+}
+train {
+    optimizer sgd(0.1)
+    steps     20
+}
+"""
+
+
+def said_by(text: str, backend: str, **how: Any) -> list[float]:
+    """The losses of a few steps, the last of fewer examples."""
+    trainer = specc.loads(text).trainer(backend=backend, seed=3, **how)
+    random = np.random.default_rng(0)
+    shape = (5, 3) if text is SEQUENCE else (3,)
+    pairs = [(random.standard_normal((n, *shape)), random.random((n, 4))) for n in (8, 8, 5)]
+    return [trainer.step(x=x, y=y)["objective"] for x, y in pairs]
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's compiler uses what torch deprecates
+@pytest.mark.parametrize("text", [SEQUENCE, TWO_LOSSES], ids=["lstm", "two losses"])
+def test_compiled_is_the_same(text: str) -> None:
+    made = said_by(text, "torch", compiled=True)
+    assert made == pytest.approx(said_by(text, "numpy"), rel=1e-5)
+
+
+def test_a_recurrence_in_fp16_is_whole_on_the_cpu() -> None:
+    made = said_by(SEQUENCE, "torch", precision="fp16")
+    assert made == pytest.approx(said_by(SEQUENCE, "numpy"), rel=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16", "tf32"])
+def test_fewer_bits_of_float64_are_refused(precision: str) -> None:
+    with pytest.raises(SpecError, match="B103"):
+        said_by(TWO_LOSSES, "torch", precision=precision, dtype="float64")
+
+
+LOOKUP = """
+model M {
+    input  ids: int[batch, t]
+    input  other: int[batch]
+    target y: float[batch, 4]
+    table = Embedding(6, 4)
+    h = mean(table(ids), axis = t) -> dropout(0.1) -> BatchNorm
+    h = h + table(maximum(other * 2, 0))
+    output h
+    loss   mse(h, y)
+}
+train {
+    optimizer sgd(0.1)
+    steps     20
+}
+"""
+
+
+@pytest.mark.parametrize("wrong", ["ids", "other"])
+def test_an_index_out_of_range_is_named_as_by_numpy(wrong: str) -> None:
+    fed = {"ids": np.zeros((3, 2), int), "other": np.zeros(3, int), "y": np.zeros((3, 4))}
+    fed[wrong].reshape(-1)[1] = 7
+    spec = specc.loads(LOOKUP)
+    trainers = [spec.trainer(backend=each, seed=3) for each in ("numpy", "torch")]
+    said = [str(refusal(lambda t=t: t.step(**fed))) for t in trainers]
+    assert "R107" in said[1]
+    assert "0 .. 5" in said[1]
+    assert said[0] == said[1]
+    fed.pop("y")
+    models = [spec.model().compile(each) for each in ("numpy", "torch")]
+    said = [str(refusal(lambda m=m: m(**fed))) for m in models]
+    assert "0 .. 5" in said[1]
+    assert said[0] == said[1]
+    state = trainers[1].state
+    assert not any(state[name].any() for name in state if name.endswith("running_mean"))
+
+
+def refusal(call: Callable[[], Any]) -> SpecError:
+    with pytest.raises(SpecError) as caught:
+        call()
+    return caught.value
+
+
+CARRIED = """
+layer Carried(n: int) {
+    input x: float[batch, time, features]
+    state h: float[1, batch, n] = 0
+    state c: float[1, batch, n] = 0.5
+    ys, last_h, last_c = LSTM(n)(x, h = h, c = c)
+    h' = last_h
+    c' = last_c
+    return ys
+}
+model M {
+    input  x: float[batch, time, 3]
+    target y: float[batch]
+    p = (x -> Carried(6) as car -> Linear(1))[:, -1, 0]
+    output p
+    loss   mse(p, y)
+    metric r = r2(p, y)
+}
+"""
+
+
+def test_carried_states_begin_by_themselves() -> None:
+    """In the module's functions a state that isn't given is what the spec begins it with."""
+    model = specc.loads(CARRIED).model()
+    module = model.torch(dtype="float64").eval()
+    x, y = np.random.default_rng(0).standard_normal((5, 4, 3)), np.arange(5.0)
+    made = module(torch.tensor(x))["p"].detach().numpy()
+    np.testing.assert_allclose(made, model.compile(dtype="float64")(x=x)["p"], rtol=1e-12)
+    first = module.measure(torch.tensor(x), torch.tensor(y))
+    begun = [torch.full((1, 5, 6), value, dtype=torch.float64) for value in (0.0, 0.5)]
+    again = module.measure(torch.tensor(x), torch.tensor(y), *begun)
+    assert torch.equal(first["loss"], again["loss"])
+    carried = module(torch.tensor(x), first["car.h"], first["car.c"])
+    assert not np.allclose(carried["p"].detach().numpy(), made)

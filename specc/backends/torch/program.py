@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from specc import passes
+from specc.backends import backend
 from specc.backends.entrance import Entrance, array_dtype
 from specc.backends.torch.load import load_source, prepare_device
 from specc.backends.torch.modes import Pair, key_of
 from specc.backends.torch.module import assembled
 from specc.backends.torch.value import Value
 from specc.backends.torch.write import BodyWriter, Source
-from specc.diagnostics import fault
+from specc.diagnostics import SpecError, fault
 from specc.ir import Graph, Node
 from specc.ir.size import evaluate
 
@@ -101,7 +103,7 @@ class Program:
             with self._torch.no_grad():
                 results = self._module["run"](*given)
         except (IndexError, RuntimeError) as error:
-            raise out_of_range(error) from error
+            raise placed(out_of_range(error), self.graph, self.dtype, feeds or {}) from error
         return {
             output.name: self._array(output.node, result, lengths)
             for output, result in zip(self.graph.outputs, results, strict=True)
@@ -131,6 +133,18 @@ def keyed(key: Any) -> Any:
         return keyed_bits(key, number, bits, shape, purpose)
 
     return draw
+
+
+def placed(error: Exception, graph: Graph, dtype: str, feeds: Mapping[str, Any]) -> Exception:
+    """An index's fault as NumPy finds it for the same feeds: where it is, and what it may be."""
+    if not (isinstance(error, SpecError) and error.diagnostics[0].code == "R107"):
+        return error
+    flat = passes.simplify(passes.expand(passes.simplify(graph)))
+    try:
+        backend("numpy").compile(flat, dtype).run(feeds)
+    except SpecError as found:
+        return found if found.diagnostics[0].code == "R107" else error
+    return error
 
 
 def out_of_range(error: Exception) -> Exception:
