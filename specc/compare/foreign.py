@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from specc import pipeline
 from specc.backends import backend
 from specc.compare.numbers import Value
+from specc.compare.parties import feeds_of
 from specc.compare.subject import Subject
 from specc.diagnostics import did_you_mean, fault
 from specc.training.files import check_file
@@ -36,7 +38,8 @@ class Foreign:
         Raises:
             SpecError: R213, R205, where it takes other inputs; R203, where it doesn't run.
         """
-        offered = {**subject.weights, **subject.batches[0]}
+        forward = feeds_of(pipeline.forward(subject.model), subject, self.dtype)
+        offered = {**subject.weights, **subject.batches[0], **forward}
         inputs = subject.model.inference.taking("input")
         feeds: dict[str, np.ndarray] = {}
         for place, given in enumerate(self._session.get_inputs()):
