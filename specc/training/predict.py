@@ -86,6 +86,8 @@ class Forward:
             if not math.isfinite(made.pop(witness)):
                 self._fitted.check_finite(name, batch[name])
         self._streams.reset()
+        if self.backend != "numpy":
+            return dict(made)  # the caller's own already
         return {name: np.array(each) for name, each in made.items()}
 
 

@@ -88,3 +88,27 @@ def test_an_index_below_zero_is_refused() -> None:
     for wrong in (-1, 3):
         with pytest.raises(SpecError, match="R107"):
             program({"x": np.zeros((3, 2)), "i": np.array(wrong)})
+
+
+def test_results_are_the_caller_s_own() -> None:
+    """Neither a feed's memory nor another result's, whatever is a view of what."""
+    from specc.ir import Graph, Output, Type, emit, make_input
+
+    x = make_input("x", "input", Type("float", (2, 3)))
+    y = emit("exp", x)
+    turned = emit("permute", y, axes=(1, 0))
+    named = {"x": x, "flat": emit("reshape", x, shape=(6,)), "y": y, "turned": turned}
+    named |= {
+        "again": emit("reshape", y, shape=(6,)),
+        "wide": emit("broadcast", y, shape=(4, 2, 3)),
+    }
+    graph = Graph("several", (x,), tuple(Output(n, "result", v) for n, v in named.items()))
+    feed = np.arange(6.0).reshape(2, 3)
+    made = backend.compile(graph, "float64")({"x": feed})
+    before = {name: values.copy() for name, values in made.items()}
+    for name, values in made.items():
+        assert not np.shares_memory(values, feed)
+        values[...] = -1
+        for other in named.keys() - {name}:
+            np.testing.assert_array_equal(made[other], before[other], err_msg=f"{name}, {other}")
+        values[...] = before[name]

@@ -104,8 +104,9 @@ class Program:
                 results = self._module["run"](*given)
         except (IndexError, RuntimeError) as error:
             raise placed(out_of_range(error), self.graph, self.dtype, feeds or {}) from error
+        taken = {each.untyped_storage().data_ptr() for each in given if hasattr(each, "storage")}
         return {
-            output.name: self._array(output.node, result, lengths)
+            output.name: self._array(output.node, result, lengths, taken)
             for output, result in zip(self.graph.outputs, results, strict=True)
         }
 
@@ -116,13 +117,20 @@ class Program:
             return self._torch.from_numpy(array).to(self.device)
         return self._torch.tensor(array, device=self.device)
 
-    def _array(self, node: Node, result: Any, lengths: Mapping[str, int]) -> Array:
-        """A copy, in the shape that the graph says."""
-        array = result.cpu().numpy() if isinstance(result, self._torch.Tensor) else result
+    def _array(self, node: Node, result: Any, lengths: Mapping[str, int], taken: set[int]) -> Array:
+        """The caller's own, in the shape that the graph says; copied where others hold its memory,
+        which is then among those taken."""
+        fresh = isinstance(result, self._torch.Tensor)
+        if fresh:
+            place = result.untyped_storage().data_ptr()
+            fresh = place not in taken
+            taken.add(place)
+            result = result.cpu().numpy()
+        array = np.asarray(result, array_dtype(node.dtype, self.dtype))
         shape = tuple(evaluate(extent, lengths) for extent in node.shape)
-        return np.array(
-            np.broadcast_to(np.asarray(array, array_dtype(node.dtype, self.dtype)), shape)
-        )
+        if fresh and array.shape == shape and array.flags.c_contiguous:
+            return array
+        return np.array(np.broadcast_to(array, shape))
 
 
 def keyed(key: Any) -> Any:
