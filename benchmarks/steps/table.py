@@ -58,7 +58,8 @@ def inference(workloads: Sequence[Workload], systems: Sequence[str], effort: Eff
     method = [
         "One pinned thread; a prediction of 1 example, the latency, and of 64, with the examples",
         "that go through in a second. The ratios, the turns and the first look at the results are",
-        "as those of the steps.",
+        f"as those of the steps; blocks of {effort.block_s * 1e3:.0f} ms, medians of"
+        f" {effort.rounds} rounds; launches: {effort.launches}.",
         "",
         machine(*PACKAGES),
         "",
