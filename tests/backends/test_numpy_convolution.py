@@ -64,6 +64,14 @@ def sums(x: Array, w: Array, g: Array, case: tuple[tuple[int, ...], ...]) -> lis
     return [y, back, filters]
 
 
+def columns(case: tuple[tuple[int, ...], ...]) -> int:
+    extent, size, stride, step = (each[-1] for each in case)
+    return (extent - step * (size - 1) - 1) // stride + 1
+
+
+HALVED = [(case, True) for case in CASES if len(case[0]) > 1 and columns(case) % 2 == 0]
+
+
 def halves(y: Array) -> Array:
     return np.stack([y[..., ::2], y[..., 1::2]], -2)
 
@@ -109,17 +117,13 @@ def test_a_convolution_and_its_gradients(case: tuple[tuple[int, ...], ...], batc
 
 
 @pytest.mark.usefixtures("room")
-@pytest.mark.parametrize("halved", [False, True])
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize(("case", "halved"), [*((c, False) for c in CASES), *HALVED], ids=str)
 def test_patches_that_are_kept_are_those_that_would_be_copied_anew(
     case: tuple[tuple[int, ...], ...], halved: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     extents, sizes, strides, dilations = case
     x, w = given("x", BATCH, CHANNELS, *extents), given("w", FILTERS, CHANNELS, *sizes)
     at = {"strides": strides, "dilations": dilations}
-    whole = apply(convolve, x, w, **at, halved=False)
-    if halved and (len(extents) == 1 or whole.shape[-1] not in (2, 4, 6, 8)):
-        pytest.skip("has no halves")
     y = apply(convolve, x, w, **at, halved=halved)
     made = apply(convolve_filters, x, emit("tanh", y), sizes=sizes, **at, halved=halved)
     graph = graph_of([x, w], y=y, filters=made)

@@ -104,7 +104,8 @@ class Program:
                 results = self._module["run"](*given)
         except (IndexError, RuntimeError) as error:
             raise placed(out_of_range(error), self.graph, self.dtype, feeds or {}) from error
-        taken = {each.untyped_storage().data_ptr() for each in given if hasattr(each, "storage")}
+        tensors = [each for each in given if isinstance(each, self._torch.Tensor)]
+        taken = {each.untyped_storage().data_ptr() for each in tensors}
         return {
             output.name: self._array(output.node, result, lengths, taken)
             for output, result in zip(self.graph.outputs, results, strict=True)
