@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -186,3 +190,29 @@ def test_carried_states_begin_by_themselves() -> None:
     assert torch.equal(first["loss"], again["loss"])
     carried = module(torch.tensor(x), first["car.h"], first["car.c"])
     assert not np.allclose(carried["p"].detach().numpy(), made)
+
+
+STEPS = """
+import resource
+import numpy as np
+import specc
+
+trainer = specc.load("benchmarks/specs/wide.nn").trainer(backend="torch")
+random = np.random.default_rng(0)
+image = random.normal(size=(2048, 1024)).astype(np.float32)
+batch = {"image": image, "label": random.integers(0, 10, 2048)}
+for steps in (20, 5):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(steps):
+        trainer.step(**batch)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another system's memory")
+@pytest.mark.parametrize(("told", "kept"), [({}, True), ({"MALLOC_TRIM_THRESHOLD_": "0"}, False)])
+def test_memory_stays_from_step_to_step(told: dict[str, str], kept: bool) -> None:
+    """Some 40 MB of values are 10,000 pages a step; a user who says what glibc keeps is heard."""
+    command = [sys.executable, "-c", STEPS]
+    faults = int(subprocess.check_output(command, env={**os.environ, **told}, text=True))
+    assert (faults < 1000) == kept

@@ -29,8 +29,7 @@ def compile(graph: Graph, dtype: str = "float32", *, device: str = "cpu") -> Pro
     Raises:
         SpecError: B003 for an axis that no input tells; B103 for a device that isn't there.
     """
-    if device != "cpu":
-        prepare_device(device)
+    prepare_device(device)
     return Program(graph, dtype, device)
 
 

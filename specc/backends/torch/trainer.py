@@ -54,6 +54,7 @@ class Trainer:
         self.module = self._namespace[written.name]().to(getattr(torch, dtype)).to(how.device)
         self.module.train()
         self.tensor_of: dict[str, Any] = self.module.state_dict(keep_vars=True)
+        self._learned = [each for each in self.tensor_of.values() if each.requires_grad]
         self._key = torch.zeros(2, dtype=torch.int64, device=how.device)
         self._draws = "DRAW" in self._namespace
         if self._draws:
@@ -94,10 +95,14 @@ class Trainer:
 
     # ── forward and backward ─────────────────────────────────────────────────────────────────────
     def measure(self, key: Sequence[int], feeds: Mapping[str, Any]) -> dict[str, Any]:
-        """What the module's `measure` gives, with a graph for autograd."""
+        """What the module's `measure` gives, with a graph for autograd. Lets the last gradients go:
+        what it computes can lie where they lay.
+        """
         torch = self._torch
         if self._draws:
             self._key.copy_(torch.tensor(key))
+        for each in self._learned:
+            each.grad = None
         given = [self.entering(feeds[name]) for name in self._takes]
         try:
             if self._reduced is None:
@@ -115,6 +120,7 @@ class Trainer:
 
     def gradients(self, parts: Sequence[tuple[Any, Sequence[str]]], names: Sequence[str]) -> None:
         """Leaves in each parameter's `grad` the sum of the parts' gradients for those they reach.
+        The parts are of the last `measure`.
 
         In fp16 the parts are scaled first, and the gradients back.
         """
@@ -122,8 +128,6 @@ class Trainer:
         parameters = [self.tensor_of[name] for name in names]
         scale = self._loss_scale
         if len(parts) == 1 and len(parts[0][1]) == len(names):
-            for each in parameters:
-                each.grad = None
             ((whole, _),) = parts
             if whole.requires_grad:
                 (whole * scale if scale != 1.0 else whole).backward()
