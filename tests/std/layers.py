@@ -82,6 +82,10 @@ RECORDS: tuple[Record, ...] = (
           lambda x, n_weight, n_bias, n_running_mean, n_running_var: F.batch_norm(
               x, n_running_mean.detach(), n_running_var.detach(), n_weight, n_bias))
       for shape in ("6 3", "2 3 4 5")),
+    one("centred", "centred(x)", {"x": "float 2 3 5"}, lambda x: x - x.mean(-1, keepdim=True)),
+    one("standardized", "standardized(x)", {"x": "float 2 3 5"}, lambda x: F.layer_norm(x, (5,))),
+    one("standardized", "standardized(x, 0.1)", {"x": "float 3 5"},
+        lambda x: F.layer_norm(x, (5,), eps=0.1)),
     one("layer_norm", "layer_norm(x, w, b)", {"x": "float 2 3 5", "w": "float 5", "b": "float 5"},
         lambda x, w, b: F.layer_norm(x, (5,), w, b)),
     one("layer_norm", "layer_norm(x, eps = 0.1)", {"x": "float 3 5"},
