@@ -49,12 +49,14 @@ class Feeds:
         self.missing, self.unknown, self.seen = missing, unknown, seen
         self._fitting = [self._fit(name, node) for name, node in self.wanted.items()]
 
-    def _fit(self, name: str, node: Node) -> tuple[str, np.dtype[Any], int, tuple[Extent, ...]]:
-        """What an array is that needs neither a conversion nor a look at its numbers."""
+    def _fit(
+        self, name: str, node: Node
+    ) -> tuple[str, np.dtype[Any], int, tuple[Extent, ...], bool]:
+        """What an array is that needs no conversion, and whether its numbers are looked at."""
         kind = self.dtype if node.dtype == "float" else ARRAYS[node.dtype]
-        plain = name in self.seen or node.dtype in ("int", "bool")
-        # No array has -1 axes: one whose numbers are looked at fits in no other way.
-        return name, np.dtype(kind), node.rank if plain and node.rank else -1, node.shape[1:]
+        look = name not in self.seen and node.dtype not in ("int", "bool")
+        # No array has -1 axes: a number of its own is always converted.
+        return name, np.dtype(kind), node.rank or -1, node.shape[1:], look
 
     def __call__(self, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """
@@ -63,11 +65,13 @@ class Feeds:
         """
         if len(given) == len(self._fitting):
             found: dict[str, np.ndarray] = {}
-            for name, dtype, rank, rest in self._fitting:
+            for name, dtype, rank, rest, look in self._fitting:
                 values = given.get(name)
                 if type(values) is not np.ndarray or values.dtype != dtype or values.ndim != rank:
                     break
                 if values.shape[1:] != rest or not values.flags.c_contiguous:
+                    break
+                if look and not all_finite(values):
                     break
                 found[name] = values
             else:

@@ -253,6 +253,14 @@ def _bce_with_logits(c: Call) -> str | None:
     return reduced("F.binary_cross_entropy_with_logits")(c)
 
 
+def _batch_norm_by_states(call: Call) -> str | None:
+    """In inference; torch has no gradient by the statistics."""
+    if call.block.source.trainable:
+        return None
+    texts = ", ".join(call[name] for name in ("x", "running_mean", "running_var", "weight", "bias"))
+    return f"F.batch_norm({texts}, False, 0.0, {call.hyper('eps')!r})"
+
+
 rows: Mapping[str, Row] = {
     # activations
     "relu": elementwise("F.relu"),
@@ -283,6 +291,7 @@ rows: Mapping[str, Row] = {
     "max_pool2d": pool("F.max_pool2d"),
     "avg_pool2d": pool("F.avg_pool2d"),
     "layer_norm": _layer_norm,
+    "BatchNorm": _batch_norm_by_states,
     # losses
     "mse": reduced("F.mse_loss"),
     "mae": reduced("F.l1_loss"),

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from specc.backends.torch.module import Written
 
 _numbers = count(1)
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
-LARGEST_KEPT = 32 << 20  # bytes: glibc takes no more
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc's malloc.h
 
 
 def load_source(source: str, name: str = "specc_torch") -> dict[str, Any]:
@@ -77,8 +76,8 @@ def _keep_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return  # another system's memory
-    mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
-    mallopt(M_TRIM_THRESHOLD, -1)  # never
+    mallopt(M_MMAP_MAX, 0)  # no block has a mapping of its own, which would end with it
+    mallopt(M_TRIM_THRESHOLD, -1)  # and the heap's end is never given back
 
 
 def allow_tf32(allowed: bool) -> None:

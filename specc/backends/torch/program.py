@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from specc.ir import Graph, Node
 from specc.ir.size import evaluate
 
 Array = np.ndarray[Any, Any]
+NOTHING: Mapping[str, Any] = {}
 HOST = ("step", "scale", "lr", "draw")  # roles of scalars that Python computes with
 
 
@@ -69,6 +71,15 @@ def is_host(node: Node) -> bool:
     return node.rank == 0 and node.attributes["role"] in HOST
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is torch's already from call to call."""
+
+    given: Mapping[str, Any] = field(default_factory=dict)
+    places: frozenset[int] = frozenset()  # of its memory
+    images: bool = False  # whether images' channels go last, as convolutions take them faster
+
+
 class Program:
     """`program(feeds) → results`, mappings from names to arrays."""
 
@@ -82,35 +93,61 @@ class Program:
         self._module = load_source(self.source)
         self._entrance = Entrance(graph, dtype)
         self.inputs = self._entrance.inputs
+        roles = {node.attributes["role"]: node.attributes["name"] for node in graph.inputs}
+        self._key = roles.get("key", "")
+        self._takes = [name for name in self.inputs if name != self._key]
 
-    def __call__(self, feeds: Mapping[str, Any] | None = None) -> dict[str, Array]:
+    def __call__(self, feeds: Mapping[str, Any] = NOTHING) -> dict[str, Array]:
         """Results by name, the caller's own.
 
         Raises:
             SpecError: R101 .. R107, where the feeds don't fit or an index is out of range.
         """
-        arrays = self._entrance.arrays(feeds or {})
+        return self._results(feeds, Held())
+
+    run = __call__
+
+    def wired(self, fixed: Mapping[str, Array]) -> Callable[[Mapping[str, Any]], dict[str, Array]]:
+        """The program as a function of what is not in `fixed`, arrays that don't change any more:
+        they become torch's once. Raises as a call does.
+        """
+        given = {name: self._given(self._entrance.input(name), fixed[name]) for name in fixed}
+        places = frozenset(places_of(given.values()))
+        images = self.device == "cpu" and any(getattr(v, "ndim", 0) == 4 for v in given.values())
+        for name, value in given.items():
+            if isinstance(value, self._torch.Tensor) and value.is_floating_point():
+                # A weight that might learn is in one product with all the axes of another before
+                # its last; else torch makes a product of each.
+                given[name] = (channels_last(value) if images else value).requires_grad_()
+        held = Held(given, places, images)
+        return lambda fresh: self._results({**fixed, **fresh}, held)
+
+    def _results(self, feeds: Mapping[str, Any], held: Held) -> dict[str, Array]:
+        arrays = self._entrance.arrays(feeds)
         lengths = self._entrance.lengths(arrays)
-        given: list[Any] = []
-        for node, array in zip(self.graph.inputs, arrays, strict=True):
-            if node.attributes["role"] == "key":
-                if "DRAW" in self._module:
-                    self._module["DRAW"] = keyed(self._tensor(array))
-            else:
-                given.append(array.item() if is_host(node) else self._tensor(array))
+        fresh = {
+            name: self._given(node, array)
+            for name, node, array in zip(self.inputs, self.graph.inputs, arrays, strict=True)
+            if name not in held.given
+        }
+        taken = {*held.places, *places_of(fresh.values())}
+        if held.images:
+            fresh = {name: channels_last(value) for name, value in fresh.items()}
+        given = {**held.given, **fresh}
+        if "DRAW" in self._module and self._key:
+            self._module["DRAW"] = keyed(given[self._key])
         try:
-            with self._torch.no_grad():
-                results = self._module["run"](*given)
+            with self._torch.inference_mode():
+                results = self._module["run"](*[given[name] for name in self._takes])
         except (IndexError, RuntimeError) as error:
-            raise placed(out_of_range(error), self.graph, self.dtype, feeds or {}) from error
-        tensors = [each for each in given if isinstance(each, self._torch.Tensor)]
-        taken = {each.untyped_storage().data_ptr() for each in tensors}
+            raise placed(out_of_range(error), self.graph, self.dtype, feeds) from error
         return {
             output.name: self._array(output.node, result, lengths, taken)
             for output, result in zip(self.graph.outputs, results, strict=True)
         }
 
-    run = __call__
+    def _given(self, node: Node, array: Array) -> Any:
+        return array.item() if is_host(node) else self._tensor(array)
 
     def _tensor(self, array: Array) -> Any:
         if array.flags.writeable and min(array.strides, default=0) >= 0:
@@ -125,12 +162,28 @@ class Program:
             place = result.untyped_storage().data_ptr()
             fresh = place not in taken
             taken.add(place)
-            result = result.cpu().numpy()
+            result = result.detach().cpu().numpy()
         array = np.asarray(result, array_dtype(node.dtype, self.dtype))
         shape = tuple(evaluate(extent, lengths) for extent in node.shape)
         if fresh and array.shape == shape and array.flags.c_contiguous:
             return array
-        return np.array(np.broadcast_to(array, shape))
+        return np.array(np.broadcast_to(array, shape), order="C")
+
+
+def channels_last(value: Any) -> Any:
+    """An image of floats, or its filters, with its channels last in memory; all else as it is."""
+    import torch
+
+    if getattr(value, "ndim", 0) == 4 and value.is_floating_point():
+        return value.contiguous(memory_format=torch.channels_last)
+    return value
+
+
+def places_of(values: Iterable[Any]) -> Iterator[int]:
+    """Where the memory of the tensors among them begins."""
+    for each in values:
+        if hasattr(each, "untyped_storage"):
+            yield each.untyped_storage().data_ptr()
 
 
 def keyed(key: Any) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 from specc.backends.torch.load import allow_tf32, load_source
 from specc.backends.torch.modes import Pair
 from specc.backends.torch.module import module_source
-from specc.backends.torch.program import keyed, out_of_range
+from specc.backends.torch.program import channels_last, keyed, out_of_range
 from specc.ir import Graph
 from specc.ir.model import Model
 
@@ -114,9 +114,7 @@ class Trainer:
 
     def entering(self, value: Any) -> Any:
         """An image goes with its channels last where convolutions are faster so."""
-        if self._channels_last and getattr(value, "ndim", 0) == 4 and value.is_floating_point():
-            return value.contiguous(memory_format=self._torch.channels_last)
-        return value
+        return channels_last(value) if self._channels_last else value
 
     def gradients(self, parts: Sequence[tuple[Any, Sequence[str]]], names: Sequence[str]) -> None:
         """Leaves in each parameter's `grad` the sum of the parts' gradients for those they reach.
