@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -23,12 +24,14 @@ def all_finite(values: np.ndarray) -> bool:
     return math.isfinite(total) or bool(np.isfinite(values).all())
 
 
-def measured(update: Graph) -> Graph:
-    """With the sum of each changed parameter's squares, finite only where all its numbers are."""
+def measured(update: Graph, told: Collection[str]) -> Graph:
+    """With the sum of each changed parameter's squares, finite only where all its numbers are, but
+    of those that are `told` of otherwise.
+    """
     made = [
         Output(f"squares of {each.name}", "squares", _squares(each.node))
         for each in update.outputs
-        if each.role == "parameter"
+        if each.role == "parameter" and each.name not in told
     ]
     return replace(update, outputs=(*update.outputs, *made))
 

@@ -20,6 +20,7 @@ from specc.training.feeds import Feeds, batch_inputs
 from specc.training.finite import SURE, all_finite, bounded, measured, witnessed
 from specc.training.initial import Initials, array_dtype, arrays_of, flat_views, laid, static
 from specc.training.packing import Group, groups_of, packed
+from specc.training.reach import Reaches, reaching
 
 if TYPE_CHECKING:
     from specc.backends.numpy import Wired
@@ -58,6 +59,7 @@ class Learner:
         self._stored: Mapping[str, tuple[int, ...]] = {}
         self._witnesses: Mapping[str, str] = {}
         self._factors: Mapping[str, list[str]] = {}  # by name of a gradient: what tells of it
+        self._reaches = Reaches({}, [])
         self._make_programs(update)
         self._make_parameters()
         self._make_states(update)
@@ -76,7 +78,9 @@ class Learner:
 
             batch = self.train.batch
             self.objective = in_threads(self.objective, self.threads, batch, self.without)
-        update = measured(update)
+        update, told = reaching(update)
+        update = measured(update, told)
+        self._reaches = Reaches(told, [*update.named("parameter")])
         self._squares = list(update.named("squares"))
         changed = {name: name for role in ("parameter", "moment") for name in update.taking(role)}
         self.update = pipeline.compile(update, self.dtype, updates=changed, without=self.without)
@@ -135,7 +139,7 @@ class Learner:
             "scale": self.scale,
         }
         wanted = [node.attributes["name"] for node in update.inputs]
-        self._update_feeds = {name: offered[name] for name in wanted}
+        self._update_feeds = {name: offered[name] for name in wanted} | self._reaches.feeds
         self._next_states = [name for name in self.graph.named("state") if name in self.states]
         self._reported = [*self.graph.named("loss"), *self.graph.named("metric")]
 
@@ -186,20 +190,22 @@ class Learner:
             np.copyto(values, results[name])
         self.streams.take(results)
         changed = self._change({})
-        if not all(math.isfinite(changed[name]) for name in self._squares):
+        are_finite = all(math.isfinite(changed[name]) for name in self._squares)
+        if not (self._reaches.take(changed) and are_finite):
             self._check_parameters()
+            self._reaches.measure(self._update_feeds)
         self.steps += 1
         return reported
 
     def _are_finite(self, results: Mapping[str, Any]) -> bool:
-        """Are all gradients?"""
+        """Are all gradients? Notes how far they reach."""
+        squares = 0.0
         for one, other in self._factors.values():
-            if not float(results[one]) * float(results[other]) < SURE:
-                return all_finite(self._flat_gradient)
+            squares += float(results[one]) * float(results[other])
         for part in self._looked_at:
-            if not math.isfinite(np.dot(part, part)):
-                return all_finite(self._flat_gradient)
-        return True
+            squares += float(np.dot(part, part))
+        self._reaches.begin(squares)
+        return squares < SURE or all_finite(self._flat_gradient)
 
     def _stretches(self) -> list[np.ndarray]:
         """The parts of the gradients' vector that no factors tell of."""
@@ -243,6 +249,7 @@ class Learner:
 
     def changed(self) -> None:
         """Its arrays were written from outside: the next step begins from what they hold."""
+        self._reaches.forget()
 
     def fetch(self) -> None:
         """Has its arrays hold what was trained: who reads them after a step asks for it first."""

@@ -29,8 +29,12 @@ def arrays_in(value: Any, path: str = "") -> Iterator[tuple[str, np.ndarray]]:
 
 
 def held(learner: Learner) -> dict[str, np.ndarray]:
+    """But for bounds that say when parameters are looked at: one that is read measures its own."""
     found = {
-        path: array for name, each in vars(learner).items() for path, array in arrays_in(each, name)
+        path: array
+        for name, each in vars(learner).items()
+        for path, array in arrays_in(each, name)
+        if "[reach of " not in path
     }
     return {**found, **dict(arrays_in(learner.streams.values, "streams"))}
 
