@@ -12,7 +12,7 @@ from specc.backends.numpy.plan import make_plan
 from specc.backends.numpy.rewrite import rewrite
 from specc.ir import Extent, Graph, Node, Output, constant, emit, toposort
 from specc.ir.size import evaluate
-from specc.ops.rules import broadcast, swap_last
+from specc.ops.rules import broadcast, cut, swap_last
 from tests.backends.graphs import (
     BATCH,
     TIME,
@@ -421,3 +421,29 @@ def test_a_label_s_share_is_added_into_the_softmax_itself() -> None:
     assert "copyto" not in program.source.split("def run(inputs")[1].split("return run")[0]
     feeds = feeds_for(graph, 0, batch=4)
     assert_close(program(feeds)["y"], run(graph, feeds)["y"], what="y")
+
+
+def test_heads_are_read_and_written_where_they_lie() -> None:
+    """Parts of one product, cut into heads, their products and what is made of them: no copy."""
+    x, w = given("x", BATCH, TIME, 6), given("w", 6, 24, role="parameter")
+    whole = x @ broadcast(w, (BATCH, 6, 24))
+    q, k, v = (
+        emit("permute", emit("reshape", cut(whole, 2, at, at + 8), shape=(BATCH, TIME, 2, 4)),
+             axes=(0, 2, 1, 3))
+        for at in (0, 8, 16)
+    )  # fmt: skip
+    mixed_ = (q @ swap_last(k) @ v) * broadcast(constant(0.5, "float"), (BATCH, 2, TIME, 4))
+    merged = emit("permute", mixed_, axes=(0, 2, 1, 3))
+    turned = emit("permute", swap_last(q) @ v, axes=(0, 2, 1, 3))  # heads within features
+    graph = graph_of(
+        [x, w],
+        y=emit("sin", emit("reshape", merged, shape=(BATCH, TIME, 8))),
+        z=emit("sin", emit("reshape", turned, shape=(BATCH, 4, 8))),
+    )
+    program = compile(graph, "float64")
+    assert "copyto" not in program.source.split("def bind(")[1].split("return run")[0]
+    for batch in (1, 5):
+        feeds = feeds_for(graph, 0, batch=batch, time=3)
+        wanted = run(graph, feeds)
+        for name, array in program(feeds).items():
+            assert_close(array, wanted[name], what=name)

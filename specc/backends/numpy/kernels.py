@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from specc.backends.numpy.kernel import Kernel, Site, Write, no, yes
-from specc.backends.numpy.layout import Order, order_of_view, plain
+from specc.backends.numpy.layout import Order, only_splits, order_of_view, plain
 from specc.backends.numpy.runtime import STRIPPED, UNPACKED
 from specc.backends.numpy.scan import scan
 from specc.backends.numpy.window_kernels import window_kernels
@@ -170,11 +170,15 @@ def _ones_aside(shape: Sequence[Extent]) -> tuple[Extent, ...]:
 
 
 def _reshape_views(node: Node, order: Order | None) -> bool | None:
-    """A view where nothing moves: of a dense array, or where only axes of 1 come and go."""
+    """A view where nothing moves: of a dense array, where only axes of 1 come and go, or where
+    axes of a part are cut in two: a product's heads are read where they lie.
+    """
     if order is not None and order_of_view(node, order) is not None:
         return True
-    same = _ones_aside(node.shape) == _ones_aside(node.inputs[0].shape)
-    return False if same and node.inputs[0].rank else None
+    (x,) = node.inputs
+    same = _ones_aside(node.shape) == _ones_aside(x.shape)
+    part = x.op.name == "slice" and all(step == 1 for step in x.attributes["steps"])
+    return False if x.rank and (same or (part and only_splits(node))) else None
 
 
 def _reshape(s: Site) -> list[str]:
@@ -266,7 +270,7 @@ def _whole_product(s: Site) -> list[str]:
     a, b = s.operands
     left, right = s.inputs
     out = s.out
-    if a.rank > 2 and b.rank == 2 and s.contiguous(0):
+    if a.rank > 2 and b.rank == 2 and s.contiguous(0) and s.order(-1) == plain(s.node.rank):
         # One product of all the rows, instead of one for each matrix of the stack.
         rows = product(a.shape[:-1])
         left = s.view(left, f"{{}}.reshape({s.shape((rows, a.shape[-1]))})")

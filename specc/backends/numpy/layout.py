@@ -79,6 +79,9 @@ def layout(graph: Graph, stored: Mapping[str, Order]) -> dict[int, Order]:
             given.update(_made_of(node.inputs[0], (1, 0)))
         if _has_short_rows(node):
             given.update(_made_of(node.inputs[0], (1, 0)))
+        if node.op.name in ("reshape", "concat"):
+            for moved in node.inputs:
+                given.update(_merged(moved))
     for output in graph.outputs:
         if output.name in stored:
             given.update(_made_of(output.node, stored[output.name]))
@@ -133,6 +136,38 @@ def _made_of(node: Node, order: Order) -> dict[int, Order]:
                 found[id(node)] = order
                 open_ += node.inputs if _free(node) else ()
     return found
+
+
+def _merged(moved: Node) -> dict[int, Order]:
+    """Stacked products that are moved before they are merged or joined, such as those of heads:
+    each matrix goes straight to where it is wanted, if its rows or its columns are runs there.
+    """
+    if moved.op.name != "permute":
+        return {}
+    order: Order = tuple(moved.attributes["axes"])
+    made = _made_of(moved.inputs[0], order)
+    ends = order[-1] >= len(order) - 2
+    return made if ends and _are_stacked(moved.inputs[0]) else {}
+
+
+def _are_stacked(node: Node) -> bool:
+    """Is it made of the elements of products of stacked matrices alone?"""
+    seen: set[Node] = set()
+    open_ = [node]
+    while open_:
+        node = open_.pop()
+        stacked = node.op.name == "matmul" and not any(_is_spread(each) for each in node.inputs)
+        if node in seen or stacked or (_is_spread(node) and not node.inputs[0].rank):
+            continue
+        if not _free(node):
+            return False
+        seen.add(node)
+        open_ += node.inputs
+    return True
+
+
+def _is_spread(node: Node) -> bool:
+    return node.op.name == "broadcast"
 
 
 def _free(node: Node) -> bool:
@@ -220,6 +255,12 @@ def _reshaped(old: Sequence[Extent], new: Sequence[Extent], order: Order) -> Ord
             found += new_of[axis]
         previous = axis
     return tuple(found)
+
+
+def only_splits(reshape: Node) -> bool:
+    """Is each axis of what it makes one of before or a part of one?"""
+    groups = _groups(reshape.inputs[0].shape, reshape.shape)
+    return groups is not None and all(len(before) == 1 for before, _ in groups)
 
 
 def _groups(
