@@ -113,13 +113,15 @@ class TorchLearner(Learner):
         on_cpu = self.how.device == "cpu" and not self.how.compiled
         graphs = measured(self.train)
         draw = self._draw if on_cpu else None
-        self.trainer = self._torch.Trainer(self.train.model, graphs, self.dtype, self.how, draw)
+        self._parts = passes.gradient_pairs(self.train)
+        self.trainer = self._torch.Trainer(
+            self.train.model, graphs, self.dtype, self.how, draw, len(self._parts)
+        )
         self._measured = graphs[0]
         self._update_graph = update
         inputs = batch_inputs(self._measured)
         self._witnesses = {n: n for n, node in inputs.items() if node.dtype == "float"}
         self._trained = [each.name for each in passes.trained(self.train)]
-        self._parts = passes.gradient_pairs(self.train)
 
     def _draw(self, number: int, bits: int, shape: Sequence[int], purpose: int, device: Any) -> Any:
         """Philox's bits by NumPy's blocked generator, which is faster than torch's dropout."""

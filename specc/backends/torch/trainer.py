@@ -44,7 +44,9 @@ class Trainer:
         dtype: str,
         how: How,
         draw: Callable[..., Any] | None,
+        parts: int = 1,
     ) -> None:
+        """`parts` are those of the loss that are sent back one by one."""
         import torch
 
         self._torch, self.how = torch, how
@@ -59,7 +61,9 @@ class Trainer:
         self._draws = "DRAW" in self._namespace
         if self._draws:
             self._namespace["DRAW"] = draw or keyed(self._key)
-        self._measure = compiled(self.module.measure) if how.compiled else self.module.measure
+        self._measure = self.module.measure
+        if how.compiled:
+            self._measure = compiled(self.module.measure, parts)
         self._loss_scale = 2.0**16 if how.precision == "fp16" else 1.0
         self._since = 0
         self._state_places = self._places()
@@ -135,12 +139,13 @@ class Trainer:
         else:
             for each in parameters:
                 each.grad = torch.zeros_like(each)
-            for part, on in parts:
+            for place, (part, on) in enumerate(parts, start=1):
                 reached = [self.tensor_of[name] for name in on]
                 if not reached or not part.requires_grad:
                     continue
+                more = place < len(parts)
                 found = torch.autograd.grad(
-                    part * scale, reached, retain_graph=True, allow_unused=True
+                    part * scale, reached, retain_graph=more, allow_unused=True
                 )
                 for parameter, gradient in zip(reached, found, strict=True):
                     if gradient is not None:
@@ -246,12 +251,13 @@ class Trainer:
         )
 
 
-def compiled(measure: Callable[..., Any]) -> Callable[..., Any]:
-    """torch's compilation of it, through which more than one loss may be sent back."""
+def compiled(measure: Callable[..., Any], parts: int) -> Callable[..., Any]:
+    """torch's compilation of it."""
     import torch
     from torch._functorch import config
 
-    config.donated_buffer = False  # else the first loss's way back takes what the next one reads
+    if parts > 1:
+        config.donated_buffer = False  # else the first's way back takes what the next one reads
     return torch.compile(measure, fullgraph=True)
 
 
