@@ -18,7 +18,7 @@ from specc.ir import Extent, Type
 from specc.ir.size import maximum, product
 
 if TYPE_CHECKING:
-    from specc.backends.numpy.plan import Step, Value
+    from specc.backends.numpy.steps import Step, Value
 
 BLOCK = 1 << 16  # elements; a smaller array is worked on as a whole
 UNFIT = ("erf",)  # has blocks of its own
@@ -166,7 +166,8 @@ def _follows(step: Step, of_rows: set[int], elements: Callable[[Extent], int]) -
         each.kind == "literal" or elements(product((each.root or each).node.shape)) < BLOCK
         for each in (*step.operands, value)
     )
-    made = value.kind in ("array", "scalar") and not value.static and value.node.op.name != "item"
+    made = value.kind in ("array", "scalar") and not value.static and value.part is None
+    made = made and value.node.op.name != "item"
     return any(known) and small and made and value.node.op.name != "scan"
 
 

@@ -10,61 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from specc.backends.numpy.fuse import Loop, fuse
+from specc.backends.numpy.join import join
 from specc.backends.numpy.kernel import ROOM, Kernel
 from specc.backends.numpy.kernels import COPY, FILL, kernels
 from specc.backends.numpy.layout import Order, order_of_view, plain
+from specc.backends.numpy.steps import Step, Value
 from specc.ir import Extent, Graph, Node, Type, emit, toposort
 from specc.ir.size import axes, evaluate, product
 
-# literal: a number in the source · scalar: a variable of the source · table: a constant array
-# feed: an input's array · array: a buffer · view: of another value · spread: a broadcast that no
-# one has needed as an array yet
-KINDS = ("literal", "scalar", "table", "feed", "array", "view", "spread")
 WASTE = 4  # a slot so many times too large is left alone
 LINE = 64  # bytes in a cache line
 ASSUMED = 64  # a dynamic axis' length where slots of unknown sizes are compared
-
-
-@dataclass(slots=True, eq=False)
-class Value:
-    node: Node
-    kind: str
-    parent: Value | None = None  # of a view or a spread: what it shows
-    root: Value | None = None  # the feed, array or table whose memory it is; None for scalars
-    static: bool = False  # known from the sizes alone: made when a program is bound
-    order: Order = ()  # its axes from the outermost to the innermost
-    dense: bool = True  # does it fill a stretch of memory?
-    slot: int = -1
-    last: int = -1  # the last step that reads this root's memory
-    block: bool = False  # is it read in its loop alone, and has memory for one block?
-    output: int = -1  # the output that is written straight into the caller's array
-    feed: Value | None = None  # the fed array that it is written into
-
-    def __post_init__(self) -> None:
-        self.order = self.order or plain(self.node.rank)
-
-    @property
-    def contiguous(self) -> bool:
-        return self.dense and self.lies(plain(self.node.rank))
-
-    def lies(self, order: Order) -> bool:
-        """Is this its order, wherever axes of 1 may stand?"""
-        shape = self.node.shape
-        if self.order == order:
-            return True
-        return [a for a in self.order if shape[a] != 1] == [a for a in order if shape[a] != 1]
-
-
-@dataclass(slots=True, eq=False)
-class Step:
-    """Lines that make one value; `dying` are the roots whose memory nothing reads afterwards."""
-
-    value: Value
-    kernel: Kernel
-    operands: tuple[Value, ...]
-    scratch: tuple[tuple[int, Type], ...] = ()
-    dying: tuple[Value, ...] = ()
-    loop: Loop | None = None  # that it is one step of
 
 
 @dataclass(slots=True)
@@ -98,6 +54,8 @@ def make_plan(
     """
     planner = _Planner(graph, dtype, orders or {}, reuse)
     planner.place(updates or {}, stored or {})
+    if reuse:
+        planner.plan.steps = join(planner.plan.steps, planner.plan.outputs)
     if loops:
         planner.plan.steps = fuse(planner.plan.steps, planner.estimate)
     planner.find_last_reads()
@@ -358,7 +316,7 @@ class _Planner:
             if loop:
                 loop.dying += [root for root in dying if not root.block]
                 dying = loop.dying
-            if not value.static and value.kind == "array" and value.feed is None:
+            if value.is_own and value.feed is None and value.part is None:
                 if not self._assign_over(step, place, dying):
                     alone = loop and value.output < 0 and value.last <= loop.last
                     if loop and alone and value.node.shape == loop.shape:

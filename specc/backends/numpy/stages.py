@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from specc.backends.numpy.generate import PASSES
 from specc.backends.numpy.halve import halve
+from specc.backends.numpy.kernel import ROOM
 from specc.backends.numpy.layout import Order, layout, plain, stored
-from specc.backends.numpy.plan import Plan, Step, Value, make_plan
+from specc.backends.numpy.plan import Plan, make_plan
 from specc.backends.numpy.rewrite import rewrite
+from specc.backends.numpy.steps import Step, Value
 from specc.ir import Graph, Node, toposort
 from specc.ir.text import write
 
@@ -67,13 +69,15 @@ def _step(step: Step, number: dict[int, str], memory: bool) -> str:
     operands = ", ".join(_number(operand.node, number) for operand in step.operands)
     copied = any(operand.node is node for operand in step.operands)
     name = "copy" if copied else node.op.name
-    if name == "item":  # of a scan, which fills its items in the last one's step
-        name = "scan" if step.operands else "room"
+    if step.kernel is ROOM and name in ("item", "concat"):  # filled part by part
+        name = "room"
+    elif name == "item":  # of a scan, which fills its items in the last one's step
+        name = "scan"
     made = f"{_number(node, number)}: {node.type} = {name}({operands})"
     if not memory:
         return made
     scratch = "".join(f", scratch {slot}" for slot, _ in step.scratch)
-    return f"{made}  # {_home(step.value)}{scratch}"
+    return f"{made}  # {_home(step.value, number)}{scratch}"
 
 
 def _number(node: Node, number: dict[int, str]) -> str:
@@ -81,12 +85,14 @@ def _number(node: Node, number: dict[int, str]) -> str:
     return number.get(id(node)) or f"{number[id(node.inputs[0])]}.{node.attributes['index']}"
 
 
-def _home(value: Value) -> str:
+def _home(value: Value, number: dict[int, str]) -> str:
     if value.static:
         return "when bound"
     if value.kind == "scalar":
         return "a number"
     if value.feed:
         return "over its input"
+    if value.part:
+        return f"part of {number[id(value.part.whole.node)]}, from {value.part.start}"
     direct = ", or the caller's array" if value.output >= 0 else ""
     return f"{'block in ' if value.block else ''}slot {value.slot}{direct}"

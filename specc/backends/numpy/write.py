@@ -19,8 +19,9 @@ from specc.backends.numpy.kernel import ROOM, Function
 from specc.backends.numpy.kernels import kernels
 from specc.backends.numpy.layout import Order, layout
 from specc.backends.numpy.layout import plain as plain_order
-from specc.backends.numpy.plan import Step, Value, make_plan
+from specc.backends.numpy.plan import make_plan
 from specc.backends.numpy.scan import wrapped
+from specc.backends.numpy.steps import Part, Step, Value
 from specc.diagnostics import fault
 from specc.ir import Extent, Graph, Node
 from specc.ir.size import axes
@@ -289,6 +290,8 @@ class Writer:
         assert value.kind == "array", f"{node} is read before it is made"
         if value.feed:
             return self.read(value.feed)
+        if value.part:
+            return self._part_of_joined(value.part)
         if value.static:
             name = self._name_of[id(value)] = self.names.new(node.origin.name or "fixed")
             dtype = self.dtype(node.dtype)
@@ -296,6 +299,14 @@ class Writer:
             self.main.early.add(name)
             return self.read(value)
         return self.buffer(value.slot, self.dtype(node.dtype), node.shape, value.order)
+
+    def _part_of_joined(self, part: Part) -> str:
+        stretch = f"{self.extent(part.start)}:{self.extent(part.stop)}"
+        text = f"{{}}[{':, ' * part.axis}{stretch}]"
+        if part.axes != plain_order(len(part.axes)):
+            turned = tuple(part.axes.index(axis) for axis in range(len(part.axes)))
+            text += f".transpose({turned!r})"
+        return self.view(self.read(part.whole), text)
 
     def buffer(self, slot: int, dtype: str, shape: Sequence[Extent], order: Order = ()) -> str:
         moved = bool(order) and order != plain_order(len(order))
