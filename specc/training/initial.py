@@ -48,7 +48,7 @@ class Initials:
             name: self.key if name == "key" else np.array(variable.draws[name])
             for name in program.inputs
         }
-        (result,) = program(feeds).values()
+        (result,) = program.twin().run(feeds).values()  # in memory that goes with it
         return result
 
 

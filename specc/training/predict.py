@@ -20,7 +20,7 @@ from specc.training.expectations import check_figures, judge
 from specc.training.feeds import Feeds, batch_inputs
 from specc.training.files import check_file, check_outputs, write_atomically
 from specc.training.finite import witnessed
-from specc.training.initial import Initials, array_dtype, stored
+from specc.training.initial import Initials, arrays_of, stored
 from specc.training.learner import Streams
 from specc.training.progress import Progress
 from specc.training.results import Result
@@ -112,11 +112,7 @@ def program_of(graph: Graph, backend: str, dtype: str) -> tuple[Graph, Any, Mapp
 
 def initial_weights(model: Model, seed: int, dtype: str) -> dict[str, np.ndarray]:
     """Parameters and states of fixed shape as a training with this seed begins them."""
-    initials = Initials(seed)
-    return {
-        each.name: np.array(initials.value(each), dtype=array_dtype(each.type.dtype, dtype))
-        for each in (*model.parameters, *model.states)
-    }
+    return arrays_of([*model.parameters, *model.states], Initials(seed), dtype)
 
 
 def load_weights(

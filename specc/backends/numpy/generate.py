@@ -33,13 +33,22 @@ CARRIED = "# what a module carries\n"  # in frame.py, what stands above is only 
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """A module's source, and what only specc needs beside it."""
+    """A module's source in parts, and what only specc needs beside it."""
 
-    text: str
+    heading: str
+    carried: tuple[str, ...]  # what other modules have too, word for word
+    own: str
+    frame: str  # for whoever runs it without specc
     axes: tuple[str, ...]  # the dynamic axes, in the order in which the module takes their lengths
     outputs: tuple[int, ...]  # the outputs that are written straight into arrays of the caller's
     operations: Sequence[Node]  # what a run-time fault's number means
     stored: Mapping[str, Order]  # inputs and outputs that best lie in another order than the plain
+
+    @property
+    def text(self) -> str:
+        """The whole module."""
+        carried = [f"\n\n{text}" for text in self.carried]
+        return "\n".join([self.heading, *carried, self.own, self.frame]) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,21 +114,24 @@ def generate(
     write.main.body[end:end] = [_call(part) for part in parts]  # now it is known what they give
     homes = [write.buffer(v.slot, DTYPES[v.node.dtype], v.node.shape, v.order) for v in direct]
     arguments = "".join(f", {name}" for name in axis_names.values())
-    text = "\n".join(
-        [
-            *_top(graph, dtype),
-            *_carried("runtime", [*module.functions, "Bindings"]),
-            *(["", "", *module.tables] if module.tables else [""]),
-            *_tables(graph, write, arguments[2:], dynamic, wanted),
-            *_capacities(module, write, arguments[2:]),
-            *module.texts,
-            *[line for part in parts for line in _part(part, arguments)],
-            *_bind(graph, write, arguments, parts, results, homes),
-            *_carried("frame", ["Program", "predict"]),
-        ]
+    own = [
+        *(["", "", *module.tables] if module.tables else [""]),
+        *_tables(graph, write, arguments[2:], dynamic, wanted),
+        *_capacities(module, write, arguments[2:]),
+        *module.texts,
+        *[line for part in parts for line in _part(part, arguments)],
+        *_bind(graph, write, arguments, parts, results, homes),
+    ]
+    return Generated(
+        "\n".join(_top(graph, dtype)),
+        tuple(_carried("runtime", [*module.functions, "Bindings"])),
+        "\n".join(own),
+        "\n".join(f"\n\n{text}" for text in _carried("frame", ["Program", "predict"])),
+        dynamic,
+        tuple(value.output for value in direct),
+        module.operations,
+        wanted,
     )
-    outputs = tuple(value.output for value in direct)
-    return Generated(text + "\n", dynamic, outputs, module.operations, wanted)
 
 
 # ── the parts of the module ──────────────────────────────────────────────────────────────────────
@@ -360,5 +372,4 @@ def _carried(module: str, wanted: Sequence[str]) -> list[str]:
         if name not in found:
             found[name] = None
             open_ += _needs(module, name)
-    texts = [text for name, text in pieces(module).items() if name in found]
-    return [line for text in texts for line in ("", "", text)]
+    return [text for name, text in pieces(module).items() if name in found]

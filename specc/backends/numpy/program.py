@@ -5,6 +5,8 @@ from __future__ import annotations
 import builtins
 from collections.abc import Collection, Mapping, Sequence
 from copy import copy
+from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -75,11 +77,20 @@ def _generated(
     )
 
 
-def load_source(source: str, name: str) -> dict[str, Any]:
-    """The one place that runs generated source."""
-    namespace: dict[str, Any] = {"__name__": name}
-    exec(builtins.compile(source, f"<{name}>", "exec"), namespace)  # noqa: S102
+def load(made: Generated) -> dict[str, Any]:
+    """The names that a module defines, but for its frame's. The one place that runs generated
+    source: what many modules carry is compiled once.
+    """
+    namespace: dict[str, Any] = {"__name__": "specc_program"}
+    for text in (made.heading, *made.carried):
+        exec(_code(text), namespace)  # noqa: S102
+    exec(builtins.compile(made.own, "<specc_program>", "exec"), namespace)  # noqa: S102
     return namespace
+
+
+@lru_cache(maxsize=256)
+def _code(text: str) -> CodeType:
+    return builtins.compile(text, "<specc_program>", "exec")
 
 
 class Program:
@@ -88,11 +99,11 @@ class Program:
     def __init__(
         self, graph: Graph, made: Generated, dtype: str, updates: Mapping[str, str]
     ) -> None:
-        self.graph, self.source, self.dtype = graph, made.text, dtype
+        self.graph, self.dtype, self._made = graph, dtype, made
         self.axes, self._operations = made.axes, made.operations
         # Inputs and outputs that are quickest in another order than the plain one.
         self.stored = made.stored
-        module = load_source(made.text, "specc_program")
+        module = load(made)
         self._bindings = Bindings(module["capacities"], module["bind"])
         self._out_of_range: type[Exception] = module.get("OutOfRange", _Never)
         self._entrance = Entrance(graph, dtype)
@@ -104,6 +115,11 @@ class Program:
         self.outputs = tuple(output.name for output in graph.outputs)
         self._direct = [self.outputs[place] for place in made.outputs]
         self._written = {name: self.dtypes[name] for name in updates.values()}
+
+    @property
+    def source(self) -> str:
+        """The module that runs, with what lets it run without specc."""
+        return self._made.text
 
     def twin(self) -> Program:
         """The same program over memory of its own, to run beside this one."""
