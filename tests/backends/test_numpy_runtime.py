@@ -114,6 +114,15 @@ def test_rows_are_added_however_often_they_come(count: int) -> None:
     np.testing.assert_allclose(out, wanted, rtol=1e-13)
 
 
+@pytest.mark.parametrize("shape", [(0, 5), (3, 1), (64, 1), (70, 64), (9, 20, 32), (2, 99, 100)])
+def test_the_largest_of_each_row_whatever_stands_there(shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    x[1:2, ..., 0], x[2:3, ..., -1], x[3:5] = np.nan, np.inf, -np.inf
+    found, columns = np.empty(shape[:-1], x.dtype), np.full(500, np.nan, x.dtype)
+    runtime.row_maxima(x, found, columns)
+    np.testing.assert_array_equal(found, x.max(-1))
+
+
 def test_windows_and_back() -> None:
     """⟨windows(x), y⟩ = ⟨x, overlap_add(y)⟩: each is the other's adjoint."""
     draw = np.random.default_rng(0)

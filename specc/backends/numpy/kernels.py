@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from specc.backends.numpy.kernel import Kernel, Site, Write, no, yes
 from specc.backends.numpy.layout import Order, only_splits, order_of_view, plain
-from specc.backends.numpy.runtime import STRIPPED, UNPACKED
+from specc.backends.numpy.runtime import SHORT_ROW, STRIPPED, UNPACKED
 from specc.backends.numpy.scan import scan
 from specc.backends.numpy.window_kernels import window_kernels
 from specc.ir import Extent, Node, Type
@@ -16,6 +16,9 @@ from specc.ir.size import axes, evaluate, product
 SHORT = 8  # a reduction calls its loop once a row: over fewer elements, whole slices are quicker
 ASSUMED = 64  # a dynamic axis' length where it decides what may be worth while
 LONG_ROW = 64  # elements: from there on a product with ones adds up a row faster than a sum does
+COLUMNS = (
+    8192  # elements of short rows that are turned at a time: with what they are made of, 64 KB
+)
 BLOCK = 8192  # elements that erf works on at a time: five rows of them stay in the cache
 
 
@@ -157,11 +160,23 @@ def _max(s: Site) -> list[str]:
     axis = s.node.attributes["axis"]
     extent = s.operands[0].shape[axis]
     if not (isinstance(extent, int) and axis and 2 <= extent <= SHORT):
-        return [f"np.maximum.reduce({s.inputs[0]}, {axis!r}, out={s.out})"]
+        return [_row_maxima(s) or f"np.maximum.reduce({s.inputs[0]}, {axis!r}, out={s.out})"]
     before = ":, " * axis
     parts = [s.view(s.inputs[0], f"{{}}[{before}{at!r}]") for at in range(extent)]
     lines = [f"np.maximum({parts[0]}, {parts[1]}, out={s.out})"]
     return lines + [f"np.maximum({s.out}, {part}, out={s.out})" for part in parts[2:]]
+
+
+def _row_maxima(s: Site) -> str | None:
+    """Of rows that may be short, as far as is known here."""
+    x, plainly = s.operands[0], plain(s.operands[0].rank)
+    length = x.shape[-1]
+    short = not isinstance(length, int) or length <= SHORT_ROW
+    rows = s.node.attributes["axis"] == x.rank - 1 and x.dtype == "float"
+    if not (short and rows and s.order(0) == plainly and s.order(-1) == plainly[:-1]):
+        return None
+    columns = s.early("columns", f"np.empty({COLUMNS}, F)")
+    return f"{s.use('row_maxima')}({s.inputs[0]}, {s.out}, {columns})"
 
 
 # ── movement ─────────────────────────────────────────────────────────────────────────────────────

@@ -203,6 +203,27 @@ UNPACKED = 1_000_000  # multiplications up to which OpenBLAS packs nothing: good
 STRIPPED = 7_000_000  # and up to which what isn't cut stays in the cache from strip to strip
 
 
+# ── reduce ───────────────────────────────────────────────────────────────────────────────────────
+def row_maxima(x: np.ndarray, out: np.ndarray, columns: np.ndarray) -> None:
+    """The largest of each row; many short rows are turned, a piece at a time, into long columns.
+
+    NumPy begins each row anew: for 2048 rows of 32 floats, turned, it takes 0.27 of the time; of
+    64, 0.55; of 128, 1.4 (one core of a Xeon with AVX-512). `columns` is scratch.
+    """
+    rows, length = out.size, x.shape[-1]
+    if length > SHORT_ROW or rows < SHORT_ROW:
+        np.maximum.reduce(x, -1, out=out)
+        return
+    x, out = x.reshape(rows, length), out.reshape(rows)
+    for at in slices(rows, columns.size // length):
+        turned = columns[: out[at].size * length].reshape(length, -1)
+        np.copyto(turned, x[at].T)
+        np.maximum.reduce(turned, 0, out=out[at])
+
+
+SHORT_ROW = 64
+
+
 # ── windows ──────────────────────────────────────────────────────────────────────────────────────
 def windows(
     x: np.ndarray,
