@@ -59,7 +59,7 @@ class Learner:
         self._stored: Mapping[str, tuple[int, ...]] = {}
         self._witnesses: Mapping[str, str] = {}
         self._factors: Mapping[str, list[str]] = {}  # by name of a gradient: what tells of it
-        self._reaches = Reaches({}, [])
+        self._reaches = Reaches({}, update)
         self._make_programs(update)
         self._make_parameters()
         self._make_states(update)
@@ -80,8 +80,7 @@ class Learner:
             self.objective = in_threads(self.objective, self.threads, batch, self.without)
         update, told = reaching(update)
         update = measured(update, told)
-        self._reaches = Reaches(told, [*update.named("parameter")])
-        self._squares = list(update.named("squares"))
+        self._reaches = Reaches(told, update)
         changed = {name: name for role in ("parameter", "moment") for name in update.taking(role)}
         self.update = pipeline.compile(update, self.dtype, updates=changed, without=self.without)
 
@@ -173,7 +172,9 @@ class Learner:
         """
         self._key[1] = self.steps
         self._step[...] = self.steps
-        fresh = {**self.metric_states, **self.streams.at(self.graph, batch), **batch}
+        fresh = batch
+        if self.metric_states or self.streams.variables:
+            fresh = {**self.metric_states, **self.streams.at(self.graph, batch), **batch}
         results = self._measure(fresh)
         for name, witness in self._witnesses.items():
             if not math.isfinite(results[witness]):
@@ -189,9 +190,7 @@ class Learner:
         for name, values in self.metric_states.items():
             np.copyto(values, results[name])
         self.streams.take(results)
-        changed = self._change({})
-        are_finite = all(math.isfinite(changed[name]) for name in self._squares)
-        if not (self._reaches.take(changed) and are_finite):
+        if not self._reaches.take(self._change({})):
             self._check_parameters()
             self._reaches.measure(self._update_feeds)
         self.steps += 1

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -80,23 +81,27 @@ class Reaches:
     It changes no number, so it is no part of a checkpoint: what isn't known is measured.
     """
 
-    def __init__(self, told: Mapping[str, bool], parameters: Sequence[str]) -> None:
+    def __init__(self, told: Mapping[str, bool], update: Graph) -> None:
         self.told = told
         names = [name_of(name) for name in (*told, *([GRADIENTS] if told else []))]
         self.feeds = {name: np.full((), math.inf) for name in names}
         self._gradients = self.feeds.get(name_of(GRADIENTS), np.zeros(()))
         self._carried = [(self.feeds[name_of(name)], name_of(name)) for name in told]
-        self._decisive = [name_of(name) for name in parameters if name in told]
+        decisive = [name_of(name) for name in update.named("parameter") if name in told]
+        self._limits = [
+            *zip(decisive, repeat(SMALL)),
+            *zip(update.named("squares"), repeat(math.inf)),
+        ]
 
     def begin(self, squares: float) -> None:
         """The gradients' squares add up to no more, to rounding."""
         self._gradients[...] = 1 + 2 * math.sqrt(squares) if squares < math.inf else math.inf
 
     def take(self, changed: Mapping[str, Any]) -> bool:
-        """From an update's results: are the told parameters sure to be finite?"""
+        """From an update's results: are its parameters sure to be finite?"""
         for array, name in self._carried:
             array[...] = changed[name]
-        return all(changed[name] < SMALL for name in self._decisive)
+        return all(changed[name] < limit for name, limit in self._limits)
 
     def measure(self, arrays: Mapping[str, np.ndarray]) -> None:
         for name, positive in self.told.items():

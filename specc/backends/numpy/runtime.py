@@ -339,9 +339,11 @@ class OutOfRange(IndexError):
 
 def check(index: Any, count: int, operation: int, place: str) -> None:
     """Negative numbers are no indices here: nothing wraps around."""
-    # As an unsigned number an index below 0 is beyond every count: one pass sees both ends.
+    # As an unsigned number an index below 0 is beyond every count: one pass sees both ends. Of a
+    # few dozen numbers `argmax` takes a sixth of a reduction's time.
     index = np.asarray(index)
-    if index.size and int(np.maximum.reduce(index.view(np.uint64), None)) >= count:
+    numbers = index.view(np.uint64)
+    if index.size and numbers.item(numbers.argmax()) >= count:
         low, high = np.min(index), np.max(index)
         raise OutOfRange(int(low if low < 0 else high), count, operation, place)
 

@@ -50,14 +50,16 @@ class Wired:
         if not self._fresh and not fresh:
             return self._again()
         arrays = self._arrays.copy()
+        lengths: list[tuple[int, ...]] = []
         for name, place, dtype in self._fresh:
             array = fresh.get(name)
             if type(array) is not np.ndarray or array.dtype != dtype:
                 return self._checked(fresh)
             arrays[place] = array
-        if len(fresh) != len(self._fresh):
+            lengths.append(array.shape)
+        if len(fresh) != len(lengths):
             return self._checked(fresh)
-        shapes = tuple([arrays[place].shape for _, place, _ in self._fresh])
+        shapes = tuple(lengths)
         sizes = self._sizes.get(shapes)
         if sizes is None:
             results = self._checked(fresh)
