@@ -177,7 +177,8 @@ composites: dict[Any, Composite] = {
     for name, row in {
         # activations
         "relu": Composite(_relu, _always, wide=True, alone=False),
-        "relu6": Composite(_relu6, _always, wide=True),
+        # Not in float64: onnxruntime 1.31 loads no Relu with a Clip after it there.
+        "relu6": Composite(_relu6, _always),
         "leaky_relu": unary("LeakyRelu", alpha=("alpha",)),
         "elu": unary("Elu", alpha=("alpha",)),
         "selu": unary("Selu", alpha=1.6732632423543772, gamma=1.0507009873554805),
@@ -186,7 +187,7 @@ composites: dict[Any, Composite] = {
         "gelu_tanh": unary("Gelu", opset=20, approximate="tanh"),
         "softplus": unary("Softplus"),
         "softsign": unary("Softsign"),
-        "hardtanh": Composite(_hardtanh, _bounded, wide=True),
+        "hardtanh": Composite(_hardtanh, _bounded),
         "hardsigmoid": unary("HardSigmoid", alpha=1 / 6, beta=0.5),
         "hardswish": unary("HardSwish"),
         "mish": unary("Mish"),
