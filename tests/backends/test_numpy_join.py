@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -28,10 +29,11 @@ def joined(*parts: Node, axis: int = 2) -> Node:
 
 
 def products(x: Node) -> dict[str, Node]:
-    """Of heads: rows as runs, columns as runs."""
+    """Of heads: rows as runs, and scaled there; columns as runs."""
     q = heads(emit("sin", x))
     scores = q @ swap_last(heads(x))
-    back = (scores @ q, emit("permute", swap_last(q) @ scores, axes=(0, 1, 3, 2)))
+    half = broadcast(constant(0.5, "float"), (BATCH, 2, TIME, 4))
+    back = (scores @ q * half, emit("permute", swap_last(q) @ scores, axes=(0, 1, 3, 2)))
     return {"y": joined(*(emit("permute", each, axes=HEADS) for each in back))}
 
 
@@ -119,3 +121,8 @@ def test_what_can_be_made_in_its_place_is(
     lines = compile(graph(make)).source.split("def bind(")[1].split("return run")[0]
     assert "concatenate" not in lines
     assert lines.count("copyto") == copies
+
+
+def test_what_is_done_to_a_part_is_done_in_its_place() -> None:
+    (line,) = re.findall(r"np.multiply\((\w+), 0.5, out=(\w+)\)", compile(graph(products)).source)
+    assert line[0] == line[1]

@@ -80,16 +80,32 @@ class _Uses:
                     operand = operand.parent
 
     def moved(self, x: Value, part: Part) -> int | None:
-        """The place of the step that makes it, if that makes it there from now on."""
+        """The place of the step that first writes there, if what makes it does from now on."""
         value = x.root
         place = self._made_at.get(id(value))
-        if value is None or place is None or not self._may_move(x, value, part):
+        lies = x.lies(plain(x.node.rank))
+        if value is None or place is None or not lies or not self._may_move(x, value, part):
             return None
-        views = self._views.get(id(value), {}).values()
-        for each in (value, *views):
-            each.root, each.dense = part.whole, part.axis == 0 and x is value
-        value.part = replace(part, axes=_axes(x, value))
-        return place
+        dense, axes = part.axis == 0 and x is value, _axes(x, value)
+        while True:
+            for each in (value, *self._views.get(id(value), {}).values()):
+                each.root, each.dense = part.whole, dense
+            value.part = replace(part, axes=axes)
+            before = self._written_over(place, part)
+            if before is None:
+                return place
+            value, place = before, self._made_at[id(before)]
+
+    def _written_over(self, place: int, part: Part) -> Value | None:
+        """What the step there alone reads, and may be made in the memory that it writes to."""
+        step = self._steps[place]
+        for index in step.kernel.in_place:
+            x = step.operands[index] if index < len(step.operands) else step.value
+            alone = id(x) in self._made_at and self._readers.get(id(x)) == [step]
+            alike = x.node.type == step.value.node.type and x.order == step.value.order
+            if alone and alike and step.kernel.may(step.value.node) and self._may_move(x, x, part):
+                return x
+        return None
 
     def _may_move(self, x: Value, value: Value, part: Part) -> bool:
         if not value.is_own or id(value) in self._given or value.node.op.name in OTHERS:
@@ -106,7 +122,6 @@ class _Uses:
             and all(view.node.op.name == "permute" for view in views)
             and all(_reads_anything(reader) for reader in self._readers[id(value)])
             and x.dense
-            and x.lies(plain(x.node.rank))
         )
 
 
