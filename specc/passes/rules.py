@@ -6,7 +6,7 @@ emits is simplified in its turn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from specc.ir import Extent, Graph, Node, Tuple, constant, emit
@@ -341,3 +341,9 @@ RULES: dict[str, tuple[Rule, ...]] = {
 }  # fmt: skip
 
 assert RULES.keys() <= registry.keys(), RULES.keys() - registry.keys()
+
+
+def with_rules(own: Mapping[str, Sequence[Rule]]) -> Mapping[str, tuple[Rule, ...]]:
+    """These beside the exact ones, after them."""
+    names = {*RULES, *own}
+    return {n: (*RULES.get(n, ()), *own.get(n, ())) for n in names}

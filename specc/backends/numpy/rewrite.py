@@ -41,7 +41,8 @@ from specc.backends.numpy.sums import (
 from specc.ir import Graph, Node, constant, emit
 from specc.ir.size import product
 from specc.ops.rules import broadcast, reshape
-from specc.passes.rules import RULES, equals, is_, source_if
+from specc.passes.rules import equals, is_, source_if, with_rules
+from specc.passes.scaling import divided_twice, scaled_divided, scaled_neg, scaled_twice
 
 Rule = Callable[[Node], Node | None]
 
@@ -77,8 +78,7 @@ def rewrite(graph: Graph) -> Graph:
         "take_along_axis": (picked,),
         "concat": (merged_parts,),
     }
-    names = {*RULES, *own}
-    rules = {n: (*RULES.get(n, ()), *own.get(n, ())) for n in names}
+    rules = with_rules(own)
     graph = passes.simplify(lift(gates(passes.recall(graph))), rules)
     folded = fold(graph)
     return keep(graph if folded is graph else passes.simplify(folded, rules))
@@ -378,29 +378,6 @@ def twice(node: Node) -> Node | None:
     return a * 2.0 if a is b and node.dtype == "float" and not is_(a, "broadcast") else None
 
 
-def _scaled(node: Node) -> tuple[Node, Node] | None:
-    """(x, c) of x · broadcast(c)."""
-    if not is_(node, "multiply") or node.dtype != "float":
-        return None
-    for x, scale in (node.inputs, node.inputs[::-1]):
-        if is_(scale, "broadcast") and not is_(x, "broadcast"):
-            return x, scale.inputs[0]
-    return None
-
-
-def scaled_twice(node: Node) -> Node | None:
-    """(x a) b → x (a b), with a and b small"""
-    outer = _scaled(node)
-    inner = None if outer is None else _scaled(outer[0])
-    if outer is None or inner is None:
-        return None
-    (_, b), (x, a) = outer, inner
-    if a.rank and b.rank and a.shape != b.shape:
-        return None
-    shape = a.shape or b.shape
-    return x * broadcast(broadcast(a, shape) * broadcast(b, shape), node.shape)
-
-
 def shifted_twice(node: Node) -> Node | None:
     """(x + a) + b → x + (a + b), with a and b small and alike"""
     outer = _shifted(node, ())
@@ -409,43 +386,6 @@ def shifted_twice(node: Node) -> Node | None:
         return None
     (_, b), (x, a) = outer, inner
     return x + broadcast(a + b, node.shape) if a.shape == b.shape else None
-
-
-def scaled_neg(node: Node) -> Node | None:
-    """-(x a) → x (-a)"""
-    found = _scaled(node.inputs[0])
-    return None if found is None else found[0] * broadcast(-found[1], node.shape)
-
-
-def divided_twice(node: Node) -> Node | None:
-    """x / (y / a + b) → (x a) / (y + a b), with a and b numbers: Adam's step divides once"""
-    x, root = node.inputs
-    if node.dtype != "float" or not is_(root, "add"):
-        return None
-    inner, bias = root.inputs
-    if not is_(inner, "divide"):
-        inner, bias = bias, inner
-    b = _number(bias)
-    a = _number(inner.inputs[1]) if is_(inner, "divide") else None
-    if a is None or b is None:
-        return None
-    y = inner.inputs[0]
-    return x * broadcast(a, node.shape) / (y + broadcast(a * b, node.shape))
-
-
-def scaled_divided(node: Node) -> Node | None:
-    """x a / y → x / y a, with a number: Adam's step then needs memory for y alone"""
-    x, y = node.inputs
-    found = _scaled(x)
-    if found is None or found[1].rank or is_(y, "broadcast"):
-        return None
-    return found[0] / y * broadcast(found[1], node.shape)
-
-
-def _number(node: Node) -> Node | None:
-    """The number that the node repeats."""
-    source = source_if(node, "broadcast")
-    return source if source is not None and not source.rank else None
 
 
 # ── axes of 1 ────────────────────────────────────────────────────────────────────────────────────

@@ -17,6 +17,8 @@ from specc.backends.onnx.composites import can_run, lowering_of
 from specc.backends.onnx.lowerings import TYPES, lowerings
 from specc.backends.onnx.recurrent import layer, layer_of
 from specc.ir import Extent, Graph, Node, Output, Requirement, bodies, toposort
+from specc.passes.rules import RULES, with_rules
+from specc.passes.scaling import GATHERED
 from specc.version import __version__
 
 Array = np.ndarray[Any, Any]
@@ -50,7 +52,8 @@ def lower(graph: Graph, precision: str = "float32", opset: int = OPSET) -> Graph
     """The graph whose calls are those that ONNX has an operator for; a lowered one is itself."""
     training = any(_is_derivative(body) for body in bodies(graph))
     keeps = can_run(precision, opset, training)
-    graph = passes.simplify(passes.expand(passes.simplify(graph), keeps))
+    rules = with_rules(GATHERED) if training else RULES
+    graph = passes.simplify(passes.expand(passes.simplify(graph), keeps), rules)
     return _stepping(passes.recall(graph), precision)
 
 
