@@ -1,6 +1,6 @@
 """All the benchmarks: `make bench` writes docs/benchmarks.md with them.
 
-python -m benchmarks [start_up] [steps] [two_threads] [inference] [onnx_files] [--quick]
+python -m benchmarks [start_up] [steps] [floors] [two_threads] [inference] [onnx_files] [--quick]
                      [--write docs/benchmarks.md]
 """
 
@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import onnx_files, start_up
+from benchmarks import floors, onnx_files, start_up
 from benchmarks.page import write
 from benchmarks.steps.launch import QUICK, Effort
 from benchmarks.steps.systems import SYSTEMS
@@ -21,6 +21,7 @@ ALL = list(WORKLOADS.values())
 SECTIONS: dict[str, Callable[[bool], str]] = {
     "start_up": lambda quick: start_up.section(3 if quick else 11),
     "steps": lambda quick: steps(ALL, list(SYSTEMS), QUICK if quick else Effort()),
+    "floors": lambda quick: floors.section(QUICK if quick else Effort()),
     "two_threads": lambda quick: steps(ALL, list(SYSTEMS), QUICK if quick else Effort(), 2),
     "inference": lambda quick: inference(ALL, list(SYSTEMS), QUICK if quick else Effort()),
     "onnx_files": lambda quick: onnx_files.section(QUICK if quick else Effort()),

@@ -17,6 +17,11 @@ from benchmarks.machine import machine
 
 ROOT = Path(__file__).parent.parent
 
+EXPORTED = (
+    "benchmarks/specs/lenet.nn",
+    "specs/character_transformer.nn",
+    "benchmarks/specs/transformer.nn",
+)
 # Runs the command line until the first training step is due, and no further.
 UNTIL_THE_FIRST_STEP = """
 import os, sys
@@ -95,6 +100,7 @@ def measure(rounds: int) -> list[Figure]:
             return Figure(what, target_s, [once() for _ in range(rounds)])
 
         specc = ("-m", "specc")
+        to = ("--to", "onnx", "-o", "a.onnx")
         first_step = ("-c", UNTIL_THE_FIRST_STEP, "run", digits, "--out")
         figures = [
             timed("`python -c pass`, for comparison", None, "-c", "pass"),
@@ -102,18 +108,8 @@ def measure(rounds: int) -> list[Figure]:
             timed("`specc check specs/digits.nn`", 0.12, *specc, "check", digits),
             _first_step(first_step, folder, rounds),
             *(
-                timed(
-                    f"`specc export benchmarks/specs/{name}.nn --to onnx`",
-                    0.5,
-                    *specc,
-                    "export",
-                    ROOT / "benchmarks" / "specs" / f"{name}.nn",
-                    "--to",
-                    "onnx",
-                    "-o",
-                    "a.onnx",
-                )
-                for name in ("lenet", "transformer")
+                timed(f"`specc export {path} --to onnx`", 0.5, *specc, "export", ROOT / path, *to)
+                for path in EXPORTED
             ),
             timed("`specc check` of 5,000 lines", 0.6, *specc, "check", "long.nn"),
         ]
