@@ -101,6 +101,8 @@ def _reads(node: Node, place: int, groups: Mapping[Node, Group]) -> bool:
     name = node.op.name
     if name == "max_pool":
         return _in_pairs(node)
+    if name == "routed_dot":
+        return _in_pairs(node) and place == 1 and LAST in node.attributes["over"]
     if name in SUMS:
         one = {id(groups.get(each)) for each in node.inputs}
         return LAST in node.attributes["axes"] and len(one) == 1
@@ -127,7 +129,11 @@ def _halved(node: Node, made: Mapping[Node, Node], chosen: set[Node]) -> Node:
     if name == "max_pool_gradient" and node in chosen:
         # A row's windows are its columns now, of one element in either half.
         x, *rest = inputs
-        inputs = (x, *(reshape(each, (*each.shape[:-1], 1, each.shape[-1])) for each in rest))
+        inputs = (x, *map(_in_one, rest))
+    elif name == "routed_dot" and any(there):
+        quick, x, y, g, scale = inputs
+        inputs = (quick, x, _in_one(y), _in_one(g), scale)
+        at["over"] = (*at["over"], LAST + 1)
     elif name in SUMS and any(there):
         at["axes"] = (*(axis for axis in at["axes"] if axis != LAST), LAST, LAST + 1)
     elif (name == "convolve" and node in chosen) or (name in GRADIENT and there[GRADIENT[name]]):
@@ -137,6 +143,10 @@ def _halved(node: Node, made: Mapping[Node, Node], chosen: set[Node]) -> Node:
     type = node.op.infer([each.type for each in inputs], at)
     new = Node(node.op, inputs, at, type, node.origin)
     return reshape(new, node.shape) if name == "max_pool" else new
+
+
+def _in_one(pooled: Node) -> Node:
+    return reshape(pooled, (*pooled.shape[:-1], 1, pooled.shape[-1]))
 
 
 def _half(columns: Extent) -> Extent:

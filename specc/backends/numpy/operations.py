@@ -104,6 +104,14 @@ added_along = Op(
     _no_gradient,
 )
 dot = Op("dot", "numpy", "Σ a · b over `axes`.", _dot, _no_gradient)
+routed_dot = Op(
+    "routed_dot",
+    "numpy",
+    "Σ x · max_pool_gradient(x · scale, y, g), `over` all but the scale's axes: the first operand, "
+    "but from x where the scale is nearly 0.",
+    lambda inputs, _: inputs[0],
+    _no_gradient,
+)
 
 OPERATIONS = {
     op.name: op
@@ -116,6 +124,7 @@ OPERATIONS = {
         max_pool_gradient,
         added_along,
         dot,
+        routed_dot,
     )
 }
 

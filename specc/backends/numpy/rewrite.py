@@ -19,8 +19,10 @@ from specc.backends.numpy.operations import (
     convolve,
     convolve_filters,
     convolve_input,
+    dot,
     max_pool,
     max_pool_gradient,
+    routed_dot,
 )
 from specc.backends.numpy.sums import (
     added_in_place,
@@ -37,6 +39,7 @@ from specc.backends.numpy.sums import (
     sum_of_products,
     sum_of_scaled,
     sum_of_terms,
+    without_axes,
 )
 from specc.ir import Graph, Node, constant, emit
 from specc.ir.size import product
@@ -60,7 +63,8 @@ def rewrite(graph: Graph) -> Graph:
         "slice": (part_of_input_gradient,),
         "sum": (sum_of_neg, sum_of_scaled, sum_of_products, sum_of_pool_gradient, sum_of_terms),
         "add": (twice, shifted_twice, nothing_added, added_in_place, joined_parts, added_rows),
-        "multiply": (scaled_twice, across_reshapes),
+        "multiply": (scaled_pool_gradient, scaled_twice, across_reshapes),
+        "dot": (dot_of_pool_gradient,),
         "neg": (scaled_neg, across_reshapes),
         "divide": (
             nothing_divided,
@@ -236,6 +240,53 @@ def sum_of_pool_gradient(node: Node) -> Node | None:
     if not is_(x, "max_pool_gradient") or not {*x.attributes["axes"]} <= {*axes}:
         return None
     return emit("sum", x.inputs[2], axes=axes)
+
+
+def _scaled_pool_gradient(node: Node) -> tuple[Node, Node] | None:
+    """(x, c) of max_pool_gradient(x broadcast(c), y, g), c with an extent of 1 along a window."""
+    if not is_(node, "max_pool_gradient") or not is_(node.inputs[0], "multiply"):
+        return None
+    for x, scale in (node.inputs[0].inputs, node.inputs[0].inputs[::-1]):
+        source = source_if(scale, "broadcast")
+        if source is not None and not is_(x, "broadcast"):
+            aligned = (1,) * (node.rank - source.rank) + source.shape
+            if all(aligned[axis] == 1 for axis in node.attributes["axes"]):
+                return x, scale
+    return None
+
+
+def scaled_pool_gradient(node: Node) -> Node | None:
+    """
+    max_pool_gradient(x c, y, g) c → max_pool_gradient(x c, y, g c): a norm's gradient is scaled
+    where it is still a quarter
+    """
+    for routed, scale in (node.inputs, node.inputs[::-1]):
+        found = _scaled_pool_gradient(routed)
+        if found is not None and found[1] is scale:
+            x, y, g = routed.inputs
+            scaled = g * broadcast(scale.inputs[0], g.shape)
+            return apply(max_pool_gradient, x, y, scaled, **routed.attributes)
+    return None
+
+
+def dot_of_pool_gradient(node: Node) -> Node | None:
+    """
+    dot(max_pool_gradient(x c, y, g), x) → dot(g, y) / c, where c is the same in all of a sum: each
+    y is some x c. Where c is nearly 0 that says nothing, which the last step mends.
+    """
+    over = node.attributes["axes"]
+    for routed, x in (node.inputs, node.inputs[::-1]):
+        found = _scaled_pool_gradient(routed)
+        if found is None or found[0] is not x or not {*routed.attributes["axes"]} <= {*over}:
+            continue
+        scale = without_axes(found[1], over)
+        if scale is None:
+            continue
+        _, y, g = routed.inputs
+        scale = broadcast(scale, node.shape)
+        quick = apply(dot, g, y, axes=over) / scale
+        return apply(routed_dot, quick, x, y, g, scale, over=over, **routed.attributes)
+    return None
 
 
 # ── convolution ──────────────────────────────────────────────────────────────────────────────────

@@ -328,6 +328,32 @@ def max_pool_gradient(pooling_back: Sequence[tuple[Any, ...]], apart: bool) -> N
             np.add(into, left, out=into)
 
 
+TINY = 1e-10  # what is scaled by less may be lost in a product
+
+
+def routed_dot(
+    quick: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    g: np.ndarray,
+    scale: np.ndarray,
+    over: tuple[int, ...],
+    steps: Sequence[tuple[int, ...]],
+    out: np.ndarray,
+) -> None:
+    """Σ x · `max_pool_gradient`(x · scale, y, g), which is `quick` unless the scale is tiny."""
+    if out is not quick:
+        np.copyto(out, quick)
+    lost = np.abs(scale) < TINY
+    if lost.any():
+        seen = windows(x * np.expand_dims(scale, over), *steps)
+        routed = np.zeros_like(x)
+        into = windows(routed, *steps, writeable=True)
+        room = np.empty(y.size, x.dtype), np.empty(y.size, x.dtype), np.empty(y.size, np.bool_)
+        max_pool_gradient(pooling_back(seen, y, g, into, *room), False)
+        np.copyto(out, np.sum(routed * x, over), where=lost)
+
+
 # ── indexing ─────────────────────────────────────────────────────────────────────────────────────
 class OutOfRange(IndexError):
     """An index that is no row: the value, the number of rows, and which operation read it."""

@@ -33,7 +33,7 @@ def sum_of_scaled(node: Node) -> Node | None:
     if not is_(x, "multiply"):
         return None
     for factor, rest in ((x.inputs[1], x.inputs[0]), x.inputs):
-        kept = _kept(factor, axes)
+        kept = without_axes(factor, axes)
         if kept is not None and not is_(rest, "broadcast"):
             if _is_deviation(rest, axes):
                 return constant(0.0, node.dtype, node.shape)
@@ -41,7 +41,7 @@ def sum_of_scaled(node: Node) -> Node | None:
     return None
 
 
-def _kept(factor: Node, axes: Sequence[int]) -> Node | None:
+def without_axes(factor: Node, axes: Sequence[int]) -> Node | None:
     """The values of a broadcast that is the same along `axes`, without those."""
     source = source_if(factor, "broadcast")
     if source is None:
@@ -65,7 +65,7 @@ def _is_deviation(node: Node, axes: Sequence[int]) -> bool:
     if not is_(node, "subtract"):
         return False
     x, mean = node.inputs
-    source = _kept(mean, axes)
+    source = without_axes(mean, axes)
     while source is not None and is_(source, "reshape"):
         source = source.inputs[0]
     if source is None or not is_(source, "divide"):
@@ -122,7 +122,7 @@ def sum_of_terms(node: Node) -> Node | None:
     times = broadcast(emit("cast", count, dtype="float"), node.shape)
     while terms:
         term = terms.pop()
-        kept = _kept(term, axes)
+        kept = without_axes(term, axes)
         if is_(term, "add"):
             terms += term.inputs[::-1]
         elif kept is not None:
@@ -141,7 +141,7 @@ def sum_of_terms(node: Node) -> Node | None:
 def _sums_to_nothing(node: Node, axes: Sequence[int]) -> bool:
     if is_(node, "multiply"):
         pairs = (node.inputs, node.inputs[::-1])
-        return any(_kept(a, axes) is not None and _is_deviation(b, axes) for a, b in pairs)
+        return any(without_axes(a, axes) is not None and _is_deviation(b, axes) for a, b in pairs)
     return _is_deviation(node, axes)
 
 

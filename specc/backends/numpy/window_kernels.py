@@ -193,6 +193,12 @@ def _max_pool_gradient(s: Site) -> list[str]:
     return [*lines, f"{s.use('max_pool_gradient')}({views}, {_apart(s.node)!r})"]
 
 
+def _routed_dot(s: Site) -> list[str]:
+    at = s.node.attributes
+    steps = ", ".join(repr(at[key]) for key in ("axes", "sizes", "strides", "dilations"))
+    return [f"{s.use('routed_dot')}({', '.join(s.inputs)}, {at['over']!r}, ({steps}), {s.out})"]
+
+
 def _apart(node: Node) -> bool:
     """Is no element in two windows?"""
     at = node.attributes
@@ -223,4 +229,5 @@ window_kernels: dict[str, Kernel] = {
     "convolve_filters": Kernel(_convolve_filters, wants=_wanted, scratch=_filters_room),
     "max_pool": Kernel(_max_pool),
     "max_pool_gradient": Kernel(_max_pool_gradient, in_place=(0,), may=_covers, scratch=_pool_room),
+    "routed_dot": Kernel(_routed_dot, in_place=(0,)),
 }
