@@ -447,3 +447,20 @@ def test_heads_are_read_and_written_where_they_lie() -> None:
         wanted = run(graph, feeds)
         for name, array in program(feeds).items():
             assert_close(array, wanted[name], what=name)
+
+
+def test_what_is_read_after_a_loop_is_made_where_it_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in a block first, though u, which is kept too, is not written over."""
+    monkeypatch.setattr(fuse, "BLOCK", 60)
+    x, w = given("x", BATCH, 300), given("w", 300, 300, role="parameter")
+    u = emit("sin", x)
+    y = u * broadcast(constant(3.0, "float"), x.shape) + broadcast(constant(1.0, "float"), x.shape)
+    graph = graph_of([x, w], z=y @ w, v=u @ w)
+    program = compile(graph, "float64")
+    (made,) = re.findall(r"np.multiply\(\w+, 3.0, out=(\w+)\)", program.source)
+    assert f"np.add({made}, 1.0, out={made})" in program.source
+    for batch in (1, 7):
+        feeds = feeds_for(graph, 0, batch=batch)
+        wanted = run(graph, feeds)
+        for name, array in program(feeds).items():
+            assert_close(array, wanted[name], what=name)

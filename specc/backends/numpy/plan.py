@@ -316,11 +316,13 @@ class _Planner:
             if loop:
                 loop.dying += [root for root in dying if not root.block]
                 dying = loop.dying
-            if value.is_own and value.feed is None and value.part is None:
+            placed = value.feed is not None or value.part is not None or value.slot >= 0
+            if value.is_own and not placed:
                 if not self._assign_over(step, place, dying):
                     alone = loop and value.output < 0 and value.last <= loop.last
                     if loop and alone and value.node.shape == loop.shape:
-                        self._assign_block(step, place, loop, free)
+                        if not self._assign_target(value, place, loop, free):
+                            self._assign_block(step, place, loop, free)
                     else:
                         value.slot = free.take(self._size(value.node.type))
             if loop:
@@ -344,6 +346,31 @@ class _Planner:
                 dying.remove(root)
                 return True
         return False
+
+    def _assign_target(self, value: Value, now: int, loop: Loop, free: _Free) -> bool:
+        """Gives it the memory of what is made of it in place and read after the loop, where that
+        takes new memory: a block for it would be so much more to write and to read.
+        """
+        steps = self.plan.steps[loop.first : loop.last + 1]
+        readers = [step for step in steps if value in step.operands]
+        if not self.reuse or len(readers) != 1:
+            return False
+        (step,) = readers
+        made, place = step.value, loop.first + steps.index(step)
+        at = [index for index, operand in enumerate(step.operands) if operand is value]
+        over = all(index in step.kernel.in_place for index in at) and step.kernel.may(made.node)
+        alike = made.node.type == value.node.type and made.order == value.order
+        own = made.is_own and made.output < 0 and made.feed is None and made.part is None
+        if not (over and alike and own and value.last == place and made.last > loop.last):
+            return False
+        later = range(now + 1, place + 1)
+        dying = [root for at in later for root in self._dying(self.plan.steps[at], at)]
+        others = [root for root in (*loop.dying, *dying) if root is not value and not root.block]
+        if any(self._may_overwrite(step, place, root) for root in others):
+            return False
+        made.slot = value.slot = free.take(self._size(made.node.type))
+        value.root = made
+        return True
 
     def _release(self, step: Step, dying: list[Value], free: _Free) -> None:
         step.dying = tuple(dying)
