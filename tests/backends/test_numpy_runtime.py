@@ -110,8 +110,10 @@ def test_rows_are_added_however_often_they_come(count: int) -> None:
     out, wanted = np.empty((count + 2, 2, 5)), np.zeros((count + 2, 2, 5))
     for place in np.ndindex(index.shape):
         wanted[index[place]] += updates[place]
-    runtime.add_at(index, updates, out, np.empty((120, 10)), np.empty((120, 10)))
-    np.testing.assert_allclose(out, wanted, rtol=1e-13)
+    for lying in (updates, np.asfortranarray(updates)):
+        out.fill(np.nan)
+        runtime.add_at(index, lying, out, np.full((120, 10), np.nan), np.full((120, 10), np.nan))
+        np.testing.assert_allclose(out, wanted, rtol=1e-13)
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (3, 1), (64, 1), (70, 64), (9, 20, 32), (2, 99, 100)])

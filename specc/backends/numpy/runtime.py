@@ -403,21 +403,27 @@ def add_at(
     out.fill(0)
     if rows.size == 0:
         return
-    index = np.reshape(index, -1)
-    order = np.argsort(index, kind="stable")
-    index = index[order]
+    if not updates.flags.c_contiguous:
+        np.copyto(sums.reshape(updates.shape), updates)
+        updates = sums
+    updates, out = updates.reshape(rows.shape), out.reshape(-1, rows.shape[1])
+    given = np.reshape(index, -1)
+    order = np.argsort(given, kind="stable")
+    index = given[order]
     starts = np.flatnonzero(np.concatenate(([True], index[1:] != index[:-1])))
-    np.take(updates.reshape(rows.shape), order, axis=0, out=rows, mode="clip")
-    sums = sums[: starts.size]
     if index.size <= 2 * starts.size:  # most come once: NumPy's sums of single rows are slow
-        np.take(rows, starts, axis=0, out=sums, mode="clip")
+        out[given] = updates  # what comes again is made anew
         counts = np.diff(starts, append=index.size)
-        for place in range(1, int(counts.max())):
-            more = np.flatnonzero(counts > place)
-            sums[more] += rows[starts[more] + place]
+        for place in range(int(counts.max())):
+            again = starts[counts > max(place, 1)]
+            if place:
+                out[index[again]] += updates[order[again + place]]
+            else:
+                out[index[again]] = updates[order[again]]
     else:
-        np.add.reduceat(rows, starts, axis=0, out=sums)
-    out.reshape(-1, rows.shape[1])[index[starts]] = sums
+        np.take(updates, order, axis=0, out=rows, mode="clip")
+        np.add.reduceat(rows, starts, axis=0, out=sums[: starts.size])
+        out[index[starts]] = sums[: starts.size]
 
 
 def add_along(index: np.ndarray, updates: np.ndarray, axis: int, out: np.ndarray) -> None:
