@@ -212,7 +212,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another system's memory")
 @pytest.mark.parametrize(("told", "kept"), [({}, True), ({"MALLOC_TRIM_THRESHOLD_": "0"}, False)])
 def test_memory_stays_from_step_to_step(told: dict[str, str], kept: bool) -> None:
-    """Some 40 MB of values are 10,000 pages a step; a user who says what glibc keeps is heard."""
+    """A step's values are 10,000 pages; a user who says what glibc keeps is heard."""
     command = [sys.executable, "-c", STEPS]
     faults = int(subprocess.check_output(command, env={**os.environ, **told}, text=True))
-    assert (faults < 1000) == kept
+    assert (faults < 5_000) == kept, faults  # of five steps; a heap may still grow a little

@@ -1,8 +1,9 @@
 """The library's optimizers that torch has: a definition → torch's function and its arguments.
 
-They are torch.optim's functions, not its classes: a class imports torch.compile's machinery, which
-takes a second, and its step does what a training of its own needs. A row is right for these
-hyper-parameters to the last rounding; without one the spec's own update is generated.
+They are torch.optim's functions or the operators under them, not its classes: a class imports
+torch.compile's machinery, which takes a second, and its step does what a training of its own needs.
+A row is right for these hyper-parameters to the last rounding; without one the spec's own update is
+generated.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ def _sgd(h: Hypers) -> dict[str, Any] | None:
         return None  # torch dampens by whether there is a buffer, the spec by the step
     nesterov = bool(h["nesterov"]) and h["momentum"] > 0
     fixed = {"momentum": h["momentum"], "dampening": 0.0, "nesterov": nesterov}
-    return {**fixed, "weight_decay": h["weight_decay"], "maximize": False, "fused": True}
+    return {**fixed, "weight_decay": h["weight_decay"], "maximize": False, "is_first_step": False}
 
 
 def _adam(h: Hypers) -> dict[str, Any]:
     fixed = {key: h[key] for key in ("beta1", "beta2", "eps", "weight_decay")}
-    return {**fixed, "amsgrad": False, "maximize": False, "fused": True}
+    return {**fixed, "amsgrad": False, "maximize": False}
 
 
 def _rmsprop(h: Hypers) -> dict[str, Any]:
@@ -52,8 +53,7 @@ def _adagrad(h: Hypers) -> dict[str, Any]:
 
 rows: Mapping[str, Row] = {
     "sgd": Row(
-        _sgd,
-        lambda f, p, g, s, n, how: f(p, g, s.get("m", [None] * len(p)), **how),
+        _sgd, lambda f, p, g, s, n, how: f(p, g, s.get("m", []), **how)
     ),
     "adam": Row(
         _adam, lambda f, p, g, s, n, how: f(p, g, s["m"], s["v"], [], n, **how)
@@ -69,6 +69,7 @@ rows: Mapping[str, Row] = {
         _adagrad, lambda f, p, g, s, n, how: f(p, g, s["s"], n, **how)
     ),
 }  # fmt: skip
+COUNTED = ("adam", "adamw")  # operators that leave the counting of steps to their caller
 
 
 def row_of(optimizer: Optimizer) -> tuple[Row, dict[str, Any]] | None:
@@ -97,14 +98,16 @@ class Stepped:
 
         found = row_of(optimizer)
         assert found is not None, f"torch has no {optimizer.name}"
-        self._function = _functions()[optimizer.definition[1]]
+        name = optimizer.definition[1]
+        self._function = _functions()[name]
         self._row, self._options = found
         self._torch = torch
         self._parameters = list(parameters)
         self._states = {name: list(tensors) for name, tensors in states.items()}
-        fused = "fused" in self._options
+        self._counted = name in COUNTED
+        beside = name != "rmsprop"  # counts lie where its parameters do
         self._counts = [
-            torch.zeros((), device=each.device if fused else "cpu") for each in parameters
+            torch.zeros((), device=each.device if beside else "cpu") for each in parameters
         ]
         self._steps = 0
 
@@ -116,6 +119,8 @@ class Stepped:
         gradients = [each.grad for each in self._parameters]
         how = {**self._options, "lr": rate}
         with self._torch.no_grad():
+            if self._counted:
+                self._torch._foreach_add_(self._counts, 1)  # pyright: ignore
             self._row.step(
                 self._function, self._parameters, gradients, self._states, self._counts, how
             )
@@ -123,11 +128,17 @@ class Stepped:
 
 
 def _functions() -> dict[str, Callable[..., None]]:
-    """torch.optim's functions by the names of the library's definitions."""
+    """What torch has, by the names of the library's definitions: of the first three the operators
+    alone, for torch.optim's functions around them sort the tensors of each step anew.
+    """
+    import torch
     from torch.optim.adagrad import adagrad
-    from torch.optim.adam import adam
-    from torch.optim.adamw import adamw
     from torch.optim.rmsprop import rmsprop
-    from torch.optim.sgd import sgd
 
-    return {"sgd": sgd, "adam": adam, "adamw": adamw, "rmsprop": rmsprop, "adagrad": adagrad}
+    return {
+        "sgd": torch._fused_sgd_,  # pyright: ignore
+        "adam": torch._fused_adam_,  # pyright: ignore
+        "adamw": torch._fused_adamw_,  # pyright: ignore
+        "rmsprop": rmsprop,
+        "adagrad": adagrad,
+    }
