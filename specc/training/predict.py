@@ -79,9 +79,10 @@ class Forward:
 
     @np.errstate(all="ignore")
     def __call__(self, /, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        batch = self._fitted(inputs)
-        carried = self._streams.at(self.graph, batch)
-        made = self._run({**carried, **batch})
+        batch = fresh = self._fitted(inputs)
+        if self._streams.variables:
+            fresh = {**self._streams.at(self.graph, batch), **batch}
+        made = self._run(fresh)
         for name, witness in self._witnesses.items():
             if not math.isfinite(made.pop(witness)):
                 self._fitted.check_finite(name, batch[name])

@@ -43,6 +43,7 @@ class Wired:
         program.check_writeable(fixed)
         self._sizes: dict[tuple[tuple[int, ...], ...], tuple[int, ...]] = {}
         self._homes: tuple[Any, Any] = (None, None)  # of the binding that ran last
+        self._run: Any = None  # and its steps
         self._whole: Any = None  # where nothing is given anew: what to run, and where results go
 
     def __call__(self, fresh: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,16 +70,17 @@ class Wired:
         made = self.program.bound(sizes)
         if made is not self._homes[0]:
             self._homes = made, self.program.homes(made[1], self.out)
-        return self._results(made[0], arrays, self._homes[1])
+            self._run = made[0].__wrapped__
+        return self._results(self._run, arrays, self._homes[1])
 
     def _again(self) -> dict[str, Any]:
         if self._whole is None:
             run, own = self.program.bound(self.program.sizes(self._arrays))
-            self._whole = run, self.program.homes(own, self.out)
+            self._whole = run.__wrapped__, self.program.homes(own, self.out)
         return self._results(self._whole[0], self._arrays, self._whole[1])
 
     def _results(self, run: Any, arrays: Sequence[Any], homes: Any) -> dict[str, Any]:
-        made = self.program.made(run.__wrapped__, arrays, homes)
+        made = self.program.made(run, arrays, homes)
         for name, place in self._copied:
             np.copyto(self.out[name], made[place])
         return {name: made[place] for name, place in self._told}
