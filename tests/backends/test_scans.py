@@ -365,6 +365,9 @@ def test_numpy_multiplies_all_steps_at_once_where_it_can() -> None:
     # Nothing is computed again for the gradient, turned at each step, or a gate at a time.
     assert [names.count("tanh") for names in kinds] == [2, 0]
     assert not any({"sigmoid", "permute"} & {*names} for names in kinds)
+    # The half of what a sigmoid takes is in the weights.
+    first = next(n for n in toposort(scans[0].attributes["body"].results) if n.op.name == "tanh")
+    assert first.inputs[0].op.name == "add"
 
 
 GATED = """

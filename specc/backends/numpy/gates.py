@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from specc import passes
-from specc.ir import Graph, Node, Output, constant, emit, toposort
+from specc.ir import Extent, Graph, Node, Output, constant, emit, toposort
 from specc.ir import replace as on_inputs
 from specc.ir import rewrite as rewritten
 from specc.ops.rules import broadcast, cut, reshape
@@ -96,11 +96,9 @@ def _whole(x: Node, sections: Sequence[Section], free: set[Node]) -> list[Node]:
     lengths = {stop - start for start, stop, _ in sections}
     count, last = len(sections), x.rank - 1
     apart = len(lengths) == 1
-    if apart:
-        x = _apart(x, count, free)
-    before = x.shape[1:-1] if apart else x.shape[:-1]
+    before = x.shape[:-1]
 
-    def row(sigmoid: float, tanh: float) -> Node:
+    def row(sigmoid: float, tanh: float, before: Sequence[Extent]) -> Node:
         parts = [
             broadcast(
                 constant(sigmoid if is_(gate, "sigmoid") else tanh, "float"),
@@ -110,25 +108,36 @@ def _whole(x: Node, sections: Sequence[Section], free: set[Node]) -> list[Node]:
         ]
         return emit("concat", *parts, axis=0 if apart else last)
 
-    scale = row(0.5, 1.0)
-    whole = emit("tanh", x * scale) * scale + row(0.5, 0.0)
+    scale = row(0.5, 1.0, before)
+    halved = _apart(x, row(0.5, 1.0, [1] * last), free) if apart else x * scale
+    whole = emit("tanh", halved) * scale + row(0.5, 0.0, before)
     if not apart:
         return [cut(whole, last, start, stop) for start, stop, _ in sections]
     return [reshape(cut(whole, 0, at, at + 1), whole.shape[1:]) for at in range(count)]
 
 
-def _apart(x: Node, count: int, free: set[Node]) -> Node:
-    """[..., count n] as [count, ..., n], by weights and biases that lie so in the first place."""
-    *before, last = x.shape
-    each = last // count
+def _apart(x: Node, scale: Node, free: set[Node]) -> Node:
+    """[..., count n] as [count, ..., n] times the scale, [count, 1 ..., n]: by weights and biases
+    that are scaled, and lie so, in the first place.
+    """
+    count, *_, each = scale.shape
+    before = x.shape[:-1]
     if is_(x, "add"):
         a, b = x.inputs
-        return _apart(a, count, free) + _apart(b, count, free)
+        return _apart(a, scale, free) + _apart(b, scale, free)
     if is_(x, "broadcast") and x.inputs[0].rank == 1:
-        row = reshape(x.inputs[0], (count, *[1 for _ in before], each))
+        row = reshape(x.inputs[0], scale.shape) * scale
         return broadcast(row, (count, *before, each))
-    if is_(x, "matmul") and x.rank == 2 and x.inputs[1] in free and x.inputs[0] not in free:
+    if is_(x, "matmul") and x.rank == 2 and x.inputs[1] in free:
         left, right = x.inputs
-        return broadcast(left, (count, *left.shape)) @ _apart(right, count, free)
-    whole = reshape(x, (*before, count, each))
+        if left in free:  # made of all steps at once, and moved then
+            columns = reshape(scale, (count * each,))
+            return _moved(left @ (right * broadcast(columns, right.shape)), count)
+        return broadcast(left, (count, *left.shape)) @ _apart(right, scale, free)
+    return _moved(x, count) * broadcast(scale, (count, *before, each))
+
+
+def _moved(x: Node, count: Extent) -> Node:
+    *before, last = x.shape
+    whole = reshape(x, (*before, count, last // count))
     return emit("permute", whole, axes=(len(before), *range(len(before)), len(before) + 1))
