@@ -415,11 +415,13 @@ def add_at(
         out[given] = updates  # what comes again is made anew
         counts = np.diff(starts, append=index.size)
         for place in range(int(counts.max())):
-            again = starts[counts > max(place, 1)]
+            again = starts[counts > max(place, 1)]  # half of all at most: `rows` holds them twice
+            more, before = rows[: again.size], rows[again.size : 2 * again.size]
+            np.take(updates, order[again + place], axis=0, out=more, mode="clip")
             if place:
-                out[index[again]] += updates[order[again + place]]
-            else:
-                out[index[again]] = updates[order[again]]
+                np.take(out, index[again], axis=0, out=before, mode="clip")
+                np.add(before, more, out=more)
+            out[index[again]] = more
     else:
         np.take(updates, order, axis=0, out=rows, mode="clip")
         np.add.reduceat(rows, starts, axis=0, out=sums[: starts.size])
