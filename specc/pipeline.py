@@ -92,11 +92,13 @@ def compile(
     )
 
 
-def source_of(graph: Graph, dtype: str = "float32") -> str:
-    """What `compile` would run, as a module that needs NumPy alone."""
+def source_of(
+    graph: Graph, dtype: str = "float32", begins: Mapping[str, float] | None = None
+) -> str:
+    """What `compile` would run, as a module that needs NumPy alone; `begins` is as in `export`."""
     from specc.backends import numpy
 
-    return numpy.export(graph, dtype)
+    return numpy.export(graph, dtype, begins=begins or {})
 
 
 @undisturbed

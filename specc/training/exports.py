@@ -12,12 +12,19 @@ import numpy as np
 from specc import passes, pipeline
 from specc.backends import backend
 from specc.diagnostics import did_you_mean, fault
-from specc.ir.graph import Output
 from specc.ir.model import Model, Spec, Train
 from specc.training.files import check_outputs, write_atomically
 from specc.training.initial import Initials, arrays_of
 from specc.training.packing import optimizer_of
-from specc.training.predict import Forward, chosen_model, initial_weights, load_weights, write_npz
+from specc.training.predict import (
+    Forward,
+    carrying,
+    chosen_model,
+    initial_weights,
+    load_weights,
+    next_name,
+    write_npz,
+)
 from specc.training.sizes import check_settled, with_sizes_of
 from specc.training.sources import files_of
 from specc.training.steps import counted, step_graph
@@ -111,12 +118,7 @@ def write_onnx(
     if weights is not None:
         load_weights(held, weights)
     opset = opset or onnx.OPSET
-    streams = {each.name for each in model.streams}
-
-    def wanted(output: Output) -> bool:
-        return output.role == "output" or (output.role == "state" and output.name in streams)
-
-    graph = onnx.lower(pipeline.pruned(model.inference, wanted), dtype, opset)
+    graph = onnx.lower(carrying(model), dtype, opset)
     metadata = described(spec, {"specc.model": model.name})
     form = onnx.Form(dtype, opset, held, metadata=metadata, name=next_name)
     onnx.save(onnx.model_of(graph, form), where, write_atomically)
@@ -144,12 +146,6 @@ def write_onnx_step(
     metadata = described(spec, {**more, "specc.weights": " ".join(named)})
     form = onnx.Form(dtype, opset, held, overridable=True, metadata=metadata, name=next_name)
     onnx.save(onnx.model_of(graph, form), where, write_atomically)
-
-
-def next_name(output: Output) -> str:
-    """The language's own: s' is the next s."""
-    carried = output.role in ("parameter", "moment", "state", "metric_state")
-    return f"{output.name.rstrip(chr(39))}'" if carried else output.name
 
 
 def first_values(train: Train, seed: int, dtype: str) -> Arrays:

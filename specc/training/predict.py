@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,10 @@ import numpy as np
 
 from specc import backends, pipeline
 from specc.diagnostics import did_you_mean, fault
-from specc.ir.graph import Graph
+from specc.ir.graph import Graph, Output
 from specc.ir.model import Model, Spec
+from specc.ir.size import axes
+from specc.passes.rules import scalar
 from specc.training import folder as run_folder
 from specc.training.blocks import counted
 from specc.training.expectations import check_figures, judge
@@ -75,7 +78,20 @@ class Forward:
         """The Python text of the program, which runs without specc."""
         if self.backend != "numpy":
             return self.program.source
-        return pipeline.source_of(self.graph, self.dtype)
+        graph = pipeline.lower(carrying(self.model))
+        states = {each.name: each for each in self.model.streams}
+        last = [node for node in graph.inputs if node.attributes["name"] in states]
+        first = [node for node in graph.inputs if node not in last]  # they tell the axes
+        told = {name for node in first for extent in node.shape for name in axes(extent)}
+        begins = {
+            name: number
+            for name, each in states.items()
+            if (number := scalar(pipeline.lower(each.init).results[0])) is not None
+            if all(axis in told for extent in each.type.shape for axis in axes(extent))
+        }
+        outputs = tuple(replace(each, name=next_name(each)) for each in graph.outputs)
+        graph = replace(graph, inputs=(*first, *last), outputs=outputs)
+        return pipeline.source_of(graph, self.dtype, begins)
 
     @np.errstate(all="ignore")
     def __call__(self, /, **inputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -90,6 +106,22 @@ class Forward:
         if self.backend != "numpy":
             return dict(made)  # the caller's own already
         return {name: np.array(each) for name, each in made.items()}
+
+
+def carrying(model: Model) -> Graph:
+    """A model in inference: its outputs, and what it carries from batch to batch."""
+    streams = {each.name for each in model.streams}
+
+    def wanted(output: Output) -> bool:
+        return output.role == "output" or (output.role == "state" and output.name in streams)
+
+    return pipeline.pruned(model.inference, wanted)
+
+
+def next_name(output: Output) -> str:
+    """The language's own: s' is the next s."""
+    carried = output.role in ("parameter", "moment", "state", "metric_state")
+    return f"{output.name.rstrip(chr(39))}'" if carried else output.name
 
 
 def _between(program: Any, fixed: Arrays, backend: str) -> Callable[[Arrays], dict[str, Any]]:

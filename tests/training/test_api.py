@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 import specc
@@ -238,3 +239,44 @@ def test_a_file_without_train_runs_forward(tmp_path: Path) -> None:
     assert (result.outputs["y"] == 2).all()
     with np.load(tmp_path / "out" / "outputs.npz") as written:
         assert written["y"].shape == (3, 2)
+
+
+CARRIED = """
+layer Carried(n: int) {
+    input x: float[batch, time, f]
+    state h: float[batch, n] = 0.5
+    ys, last = scan(GRUCell(n), x, h = h)
+    h' = last
+    return ys
+}
+model M {
+    input x: float[batch, time, 2]
+    y = x -> Carried(3) as a
+    output y
+}
+"""
+
+
+def test_an_exported_program_is_given_what_it_carries(tmp_path: Path) -> None:
+    """Beside onnxruntime's, of the ONNX file, which takes it at each call."""
+    model = specc.loads(CARRIED).model()
+    np.savez(tmp_path / "weights.npz", allow_pickle=False, **model.compile().weights)
+    model.export(tmp_path / "carried.py")
+    session = ort.InferenceSession(model.export(tmp_path / "carried.onnx"))
+    random = np.random.default_rng(0)
+    x, then = (random.standard_normal((2, 5, 2), np.float32) for _ in range(2))
+    np.savez(tmp_path / "fed.npz", x=x, then=then)
+    code = """
+import numpy as np, carried
+fed, weights = np.load("fed.npz"), np.load("weights.npz")
+first = carried.predict(weights, x=fed["x"])
+second = carried.predict(weights, x=fed["then"], **{"a.h": first["a.h'"]})
+np.savez("made.npz", first=first["y"], second=second["y"])
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    made = np.load(tmp_path / "made.npz")
+    begun = np.full((2, 3), 0.5, np.float32)
+    y, h = session.run(["y", "a.h'"], {"x": x, "a.h": begun})
+    np.testing.assert_allclose(made["first"], y, rtol=1e-5, atol=1e-6)
+    y, _ = session.run(["y", "a.h'"], {"x": then, "a.h": h})
+    np.testing.assert_allclose(made["second"], y, rtol=1e-5, atol=1e-6)

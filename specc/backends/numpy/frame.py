@@ -17,6 +17,7 @@ INPUTS = tuple[tuple[str, str, Any, int], ...]()  # name, role, dtype, rank
 OUTPUTS: tuple[str, ...] = ()
 AXES: tuple[tuple[int, int, int, int], ...] = ()  # an input, its axis, offset and factor
 ORDERS: dict[str, tuple[int, ...]] = {}  # of the axes of weights that lie otherwise in memory
+BEGINS: dict[str, float] = {}  # what is carried from call to call, and its numbers before the first
 
 
 def shapes() -> tuple[tuple[int, ...], ...]:
@@ -71,22 +72,23 @@ class Program:
         """The outputs by name, as arrays of the caller's own."""
         given = {**self.weights, **inputs}
         names = [name for name, *_ in INPUTS]
-        if given.keys() != set(names):
+        if set(names) - BEGINS.keys() - given.keys() or given.keys() - set(names):
             raise TypeError(f"expected {names}, got {sorted(given)}")
         arrays: list[np.ndarray] = []
         for name, _, dtype, rank in INPUTS:
-            array = np.asarray(given[name])
+            array = np.asarray(given.get(name, np.empty((0,) * rank, dtype)))
             if array.dtype.kind not in ACCEPTED[np.dtype(dtype).kind]:
                 raise TypeError(f"{name} holds {array.dtype}, not {np.dtype(dtype)}")
             if array.ndim != rank:
                 raise ValueError(f"{name} has {array.ndim} axes, not {rank}")
             lying = np.asarray if name in self.weights else np.ascontiguousarray
             arrays.append(lying(array, dtype).reshape(array.shape))
-        found = [array.shape for array in arrays]
-        sizes = bound_axes(AXES, found)
-        for name, shape, wanted in zip(names, found, shapes(*sizes), strict=True):
-            if shape != wanted:
-                raise ValueError(f"{name} has the shape {shape}, not {wanted}")
+        sizes = bound_axes(AXES, [array.shape for array in arrays])
+        for place, (name, wanted) in enumerate(zip(names, shapes(*sizes), strict=True)):
+            if name not in given:
+                arrays[place] = np.full(wanted, BEGINS[name], INPUTS[place][2])
+            elif arrays[place].shape != wanted:
+                raise ValueError(f"{name} has the shape {arrays[place].shape}, not {wanted}")
         run, results = self.bindings(sizes)
         made = run(arrays, results)
         return {name: np.array(each) for name, each in zip(OUTPUTS, made, strict=True)}

@@ -20,7 +20,7 @@ from specc.ir import Graph, Node, Size
 # What the module says itself, beside the pieces that it carries.
 SPOKEN = ("F", "I", "Any", "Iterator", "Mapping", "Sequence", "product", "math", "np",
           "annotations", "inputs", "outputs", "slots", "run", "slot", "INPUTS", "OUTPUTS", "AXES",
-          "ORDERS", "shapes", "capacities", "bind",
+          "ORDERS", "BEGINS", "shapes", "capacities", "bind",
           "start", "side", "at", "t")  # fmt: skip
 
 
@@ -69,6 +69,7 @@ def generate(
     reuse: bool = True,
     poison: bool = False,
     threads: int = 0,
+    begins: Mapping[str, float] | None = None,
 ) -> Generated:
     """The module for a graph without calls.
 
@@ -79,6 +80,7 @@ def generate(
         reuse: False gives each value memory of its own.
         poison: True fills memory with NaN as soon as its value is no longer needed.
         threads: those that NumPy has for a product, 0 where that isn't known.
+        begins: states that are carried from call to call, with their numbers before the first.
     """
     if "rewrite" not in without:
         graph = rewrite(graph)
@@ -116,7 +118,7 @@ def generate(
     arguments = "".join(f", {name}" for name in axis_names.values())
     own = [
         *(["", "", *module.tables] if module.tables else [""]),
-        *_tables(graph, write, arguments[2:], dynamic, wanted),
+        *_tables(graph, write, arguments[2:], dynamic, wanted, begins or {}),
         *_capacities(module, write, arguments[2:]),
         *module.texts,
         *[line for part in parts for line in _part(part, arguments)],
@@ -165,9 +167,10 @@ def _tables(
     arguments: str,
     dynamic: Sequence[str],
     stored: Mapping[str, Order],
+    begins: Mapping[str, float],
 ) -> list[str]:
     inputs = [
-        f"({i.attributes['name']!r}, {i.attributes['role']!r}, {DTYPES[i.dtype]}, {i.rank!r})"
+        f"({i.attributes['name']!r}, {_role(i)!r}, {DTYPES[i.dtype]}, {i.rank!r})"
         for i in graph.inputs
     ]
     found = [repr(reading(graph, name)) for name in dynamic]
@@ -180,6 +183,8 @@ def _tables(
         f"AXES = {_tuple(found)}  # an input, its axis, offset, factor",
         "# The weights that lie in memory as their products read them: axes, the outermost first.",
         *_lines("ORDERS = {", orders, "}"),
+        "# What is carried from call to call: its numbers where it isn't given.",
+        *_lines("BEGINS = {", [f"{name!r}: {value!r}" for name, value in begins.items()], "}"),
         "",
         "",
         f"def shapes({arguments}):",
@@ -188,6 +193,13 @@ def _tables(
         "",
         "",
     ]
+
+
+def _role(node: Node) -> str:
+    """A state of any size goes with the batch: it is no weight."""
+    role: str = node.attributes["role"]
+    fixed = all(isinstance(extent, int) for extent in node.shape)
+    return role if role != "state" or fixed else "carried"
 
 
 def _capacities(module: Module, write: Writer, arguments: str) -> list[str]:

@@ -50,9 +50,18 @@ def compile(
     return Program(graph, made, dtype, updates)
 
 
-def export(graph: Graph, dtype: str = "float32", *, without: Collection[str] = ()) -> str:
-    """The source that `compile` would run, as a module that needs NumPy alone."""
-    return _generated(graph, dtype, NOTHING, without=without).text
+def export(
+    graph: Graph,
+    dtype: str = "float32",
+    *,
+    without: Collection[str] = (),
+    begins: Mapping[str, float] = NOTHING,
+) -> str:
+    """The source that `compile` would run, as a module that needs NumPy alone.
+
+    `begins` has the states that its caller may leave out, with the number that they then hold.
+    """
+    return _generated(graph, dtype, NOTHING, without=without, begins=begins).text
 
 
 def _generated(
@@ -64,6 +73,7 @@ def _generated(
     reuse: bool = True,
     poison: bool = False,
     threads: int = 0,
+    begins: Mapping[str, float] = NOTHING,
 ) -> Generated:
     assert dtype in ("float32", "float64"), dtype
     names = [output.name for output in graph.outputs]
@@ -73,8 +83,9 @@ def _generated(
     for node in toposort(graph.results):
         assert node.op.name != "call", f"{node} is to be inlined before"
     return generate(
-        graph, dtype, updates, without=without, reuse=reuse, poison=poison, threads=threads
-    )
+        graph, dtype, updates, without=without, reuse=reuse, poison=poison, threads=threads,
+        begins=begins,
+    )  # fmt: skip
 
 
 def load(made: Generated) -> dict[str, Any]:
