@@ -13,6 +13,7 @@ import torch
 from onnx.reference import ReferenceEvaluator
 from torch import Tensor, nn
 
+import specc
 from specc import language, passes, pipeline
 from specc.backends import numpy as on_numpy
 from specc.backends import onnx as on_onnx
@@ -425,15 +426,94 @@ def test_an_onnx_gradient_computes_nothing_again() -> None:
     assert not {"sigmoid", "tanh"} & back
 
 
-def test_onnx_refuses_an_index_that_it_cant_check_and_the_others_check_it() -> None:
+@pytest.mark.parametrize("name", ["numpy", "torch", "onnx"])
+def test_an_index_that_goes_into_a_scan_is_checked(name: str) -> None:
     graph = language.loads(LOOKUP, path="words.nn").models["M"].inference
-    with pytest.raises(SpecError, match=r"words.nn:10:\d+: error\[B001\]"):
-        on_onnx.compile(graph, "float64")
     feeds = {n.attributes["name"]: np.ones((9, 3)) for n in graph.inputs}
-    feeds["words"] = np.array([[1, 8, 9]])
-    for name in ("numpy", "torch"):
+    feeds["words"] = np.array([[1, 8, 0]])
+    one = np.tanh(1)
+    two = np.tanh(one + 1)
+    made = RUNS[name](graph, feeds)["ys"]
+    np.testing.assert_allclose(made[0, :, 0], [one, two, np.tanh(two + 1)], rtol=1e-12)
+    for wrong in (9, -1):
+        feeds["words"] = np.array([[1, 8, wrong]])
         with pytest.raises(SpecError, match="R107"):
             RUNS[name](graph, feeds)
+
+
+DECODER = """
+cell Decoder(vocab: int, dim: int) {
+    given memory: float[batch, source, dim], keep: bool[batch, source]
+    input token: int[batch]
+    state h: float[batch, dim] = 0
+    context = attention(h[:, none, :], memory, memory, keep[:, none, :])[:, 0, :]
+    y, h' = GRUCell(dim)(concat([token -> Embedding(vocab, dim), context], axis = -1), h = h)
+    return concat([y, context], axis = -1) -> Linear(vocab)
+}
+model M {
+    input words: int[batch, source]
+    input previous: int[batch, time]
+    target label: int[batch, time]
+    memory = words -> Embedding(11, 6) as read
+    logits, last = scan(Decoder(11, 6), previous, memory = memory, keep = words != 0)
+    output logits
+    loss   cross_entropy(logits, label)
+}
+train {
+    optimizer adam(lr = 0.01)
+    steps     5
+}
+"""
+
+
+def test_a_decoder_that_looks_up_its_tokens_learns_alike() -> None:
+    spec = specc.loads(DECODER)
+    random = np.random.default_rng(0)
+    batch = {"words": (4, 5), "previous": (4, 7), "label": (4, 7)}
+    trainers = [spec.trainer(backend=each, dtype="float64") for each in ("numpy", "torch", "onnx")]
+    for _ in range(5):
+        fed = {name: random.integers(0, 11, shape) for name, shape in batch.items()}
+        ours, *others = (each.step(**fed)["loss"] for each in trainers)
+        assert others == pytest.approx([ours, ours], rel=1e-12)
+
+
+GREEDY = """
+cell Greedy(n: int) {
+    input pace: float[batch]
+    state token: int[batch] = 1
+    state h: float[batch, n] = 0
+    h' = tanh(h + Embedding(9, n)(token) + pace[:, none])
+    logits = Linear(9)(h')
+    token' = STEP
+    return logits
+}
+model M {
+    input pace: float[batch, time]
+    ys, last = scan(Greedy(3), pace)
+    output ys
+    output last.token
+}
+"""
+
+
+def test_an_index_that_each_step_finds_by_argmax_is_in_range() -> None:
+    model = specc.loads(GREEDY.replace("STEP", "argmax(logits, axis = -1)")).model()
+    pace = np.random.default_rng(0).standard_normal((4, 6))
+    ours, *others = (
+        model.compile(each, dtype="float64", seed=2)(pace=pace)
+        for each in ("numpy", "torch", "onnx")
+    )
+    for made in others:
+        for name, values in ours.items():
+            np.testing.assert_allclose(made[name], values, rtol=1e-12)
+
+
+def test_onnx_refuses_an_index_that_a_step_computes() -> None:
+    graph = (
+        language.loads(GREEDY.replace("STEP", "token + 1"), path="words.nn").models["M"].inference
+    )
+    with pytest.raises(SpecError, match=r"words.nn:13:\d+: error\[B001\]"):
+        on_onnx.compile(graph, "float64")
 
 
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "bare"])

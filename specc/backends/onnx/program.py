@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -148,22 +148,14 @@ def indices_of(graph: Graph) -> tuple[list[Index], list[Output]]:
     """The indices that data decides, and the results that show those which are computed.
 
     Operators of ONNX count negative numbers from the end and some read past it: the host looks.
+
+    Raises:
+        SpecError: B001 for an index that only a step of a scan knows.
     """
     indices: dict[tuple[Node, Extent], Index] = {}
     outputs: list[Output] = []
-    for node in toposort(graph.results):
-        if node.op.name == "scan":
-            _check_steps(node)
-        if node.op.name not in ("take", "take_along_axis", "add_at", "add_along"):
-            continue
-        adding = node.op.name.startswith("add")
-        axis = node.attributes.get("axis", 0)
-        index = node.inputs[0] if adding else node.inputs[1]
-        count = node.attributes["length"] if adding else node.inputs[0].shape[axis]
-        source = _shown_source(index)
-        if (source, count) in indices or source.op.name in ("iota", "constant"):
-            continue
-        if source.op.name == "argmax" and _reduced(source) == count:
+    for node, count, source in _looked_up(graph, ()):
+        if (source, count) in indices:
             continue
         if source.op.name == "input":
             indices[source, count] = Index(node, count, fed=source.attributes["name"])
@@ -174,18 +166,59 @@ def indices_of(graph: Graph) -> tuple[list[Index], list[Output]]:
     return list(indices.values()), outputs
 
 
-def _check_steps(scan: Node) -> None:
-    """What a step looks up isn't shown outside of it."""
-    for node in toposort(scan.attributes["body"].results):
-        if node.op.name in ("take", "take_along_axis", "add_at", "add_along"):
-            index = node.inputs[0] if node.op.name.startswith("add") else node.inputs[1]
-            if _shown_source(index).op.name not in ("iota", "constant"):
-                raise fault(
-                    "B001",
-                    "ONNX can't check an index that a scanned cell looks up",
-                    scan.origin.span,
-                    help="look up outside of the scan, all steps at once",
-                )
+def _looked_up(graph: Graph, scans: tuple[Node, ...]) -> Iterator[tuple[Node, Extent, Node]]:
+    """Each operation that looks something up, below which number, and where the index is from."""
+    for node in toposort(graph.results):
+        if node.op.name == "scan":
+            yield from _looked_up(node.attributes["body"], (*scans, node))
+        if node.op.name not in ("take", "take_along_axis", "add_at", "add_along"):
+            continue
+        adding = node.op.name.startswith("add")
+        axis = node.attributes.get("axis", 0)
+        index = node.inputs[0] if adding else node.inputs[1]
+        count = node.attributes["length"] if adding else node.inputs[0].shape[axis]
+        for source in _outside(index, count, scans):
+            yield node, count, source
+
+
+def _outside(index: Node, count: Extent, scans: tuple[Node, ...]) -> Iterator[Node]:
+    """Where an index within scans is from, outside of them, but for what can't be out of range."""
+    source = _shown_source(index)
+    if _in_range(source, count):
+        return
+    if not scans:
+        yield source
+        return
+    *outer, scan = scans
+    body: Graph = scan.attributes["body"]
+    places = [place for place, given in enumerate(body.inputs) if given is source]
+    known = isinstance(count, int) and all(
+        _stays_in_range(body.results[place], source, count)
+        for place in places
+        if place < scan.attributes["states"]
+    )
+    if not (places and known):
+        raise fault(
+            "B001",
+            "ONNX can't check an index that a step of a scan computes",
+            scan.origin.span,
+            help="look up outside of the scan, all steps at once",
+        )
+    yield from _outside(scan.inputs[places[0]], count, tuple(outer))
+
+
+def _in_range(source: Node, count: Extent) -> bool:
+    """By how it is made."""
+    found = source.op.name == "argmax" and _reduced(source) == count
+    return found or source.op.name in ("iota", "constant")
+
+
+def _stays_in_range(after: Node, state: Node, count: Extent) -> bool:
+    """Whether a state's next value is in range if it is itself."""
+    source = _shown_source(after)
+    if source.op.name == "where":
+        return all(_stays_in_range(each, state, count) for each in source.inputs[1:])
+    return source is state or _in_range(source, count)
 
 
 def _shown_source(node: Node) -> Node:
