@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +28,9 @@ Columns = dict[str, Column]
 Place = tuple[Span, str] | None
 
 
+TEXT = "it is text, and only a vocabulary makes numbers of that"
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """The rows of a data block: its columns, float64 int64 or bool, and its splits' row numbers.
@@ -46,6 +49,7 @@ class Dataset:
 def load(block: Data, seed: int, needed: set[str]) -> Dataset:
     """Reads the source and computes what the block makes of it, and the `needed` columns."""
     table = read_table(block)
+    _check_rows(block, table)
     types = {"row": Type("int", (axis("row"),)), **table.types}
     dividing, making = _computed(block, table, types)
     plain = {name for name in needed if name in types and name not in table.texts}
@@ -54,18 +58,21 @@ def load(block: Data, seed: int, needed: set[str]) -> Dataset:
     texts = Texts(table.texts)
     splits = _splits(block, dividing, source, texts, seed)
     texts.train = splits["train"]
+    segments = [each for each in making.given.values() if isinstance(each, Segments)]
+    counts = _segment_counts(segments, splits, texts)
     made = {name: source[name] for name in direct} | _made(making, source, texts, splits)
     vocabularies = {name: texts.vocabulary(each) for name, each in making.vocabularies.items()}
+    columns = made | {name: texts.numbers(each) for name, each in making.ragged.items()}
+    text = [name for name in (*table.texts, *block.column_names) if name not in columns]
     dataset = Dataset(
         block,
-        made | {name: texts.numbers(each) for name, each in making.ragged.items()},
+        columns,
         splits,
         (*block.column_names, *types),
-        {**dict.fromkeys(table.texts, "it is a column of text"), **table.unusable},
+        {**dict.fromkeys(text, TEXT), **table.unusable},
         vocabularies,
     )
-    segments = [each for each in making.given.values() if isinstance(each, Segments)]
-    return _of_segments(dataset, making.graph, segments, texts) if segments else dataset
+    return _of_segments(dataset, making.graph, segments[0], counts) if segments else dataset
 
 
 def _computed(block: Data, table: Table, types: Mapping[str, Type]) -> tuple[Made, Made]:
@@ -122,8 +129,14 @@ def _read(block: Data, table: Table, used: set[str]) -> Arrays:
             expected=f"{first} rows, as `{one}` has",
             found=f"{second} rows in `{other}`",
         )
-    rows = next(iter(lengths.values()), 0)
-    if not rows:
+    rows = next(iter(lengths.values()))
+    columns = {name: table.readers[name]() for name in named}
+    return {"row": np.arange(rows, dtype=np.int64), **columns}
+
+
+def _check_rows(block: Data, table: Table) -> None:
+    """Of an empty file nothing else is said: it doesn't even tell what is text."""
+    if not any(table.lengths.values()):
         unusable = [f"`{name}`: {why}" for name, why in table.unusable.items()]
         raise fault(
             "D011",
@@ -131,8 +144,6 @@ def _read(block: Data, table: Table, used: set[str]) -> Arrays:
             block.span,
             found="; ".join(unusable),
         )
-    columns = {name: table.readers[name]() for name in named}
-    return {"row": np.arange(rows, dtype=np.int64), **columns}
 
 
 def _two_that_differ(lengths: Mapping[str, int]) -> list[tuple[str, int]]:
@@ -205,14 +216,16 @@ def _fed(
     return feeds
 
 
-def _of_segments(dataset: Dataset, graph: Graph, segments: list[Segments], texts: Texts) -> Dataset:
-    """The data whose rows are segments, split by split; columns of the source's rows are none."""
+def _segment_counts(
+    segments: Sequence[Segments], splits: Mapping[str, np.ndarray], texts: Texts
+) -> list[int]:
+    """How many there are of each split, the same of all."""
     counts = {
-        each: [len(texts.segments(each, rows)) for rows in dataset.splits.values()]
-        for each in segments
+        each: [len(texts.segments(each, rows)) for rows in splits.values()] for each in segments
     }
-    first, *others = counts
-    for other in others:
+    first = next(iter(counts), None)
+    for other in counts:
+        assert first is not None
         if counts[first] != counts[other]:
             raise fault(
                 "D012",
@@ -221,9 +234,14 @@ def _of_segments(dataset: Dataset, graph: Graph, segments: list[Segments], texts
                 (other.span, f"{sum(counts[other])} segments"),
                 help="give them one length and one stride, over tokens of the same rows",
             )
+    return counts[first] if first else []
+
+
+def _of_segments(dataset: Dataset, graph: Graph, first: Segments, counts: list[int]) -> Dataset:
+    """The data whose rows are segments, split by split; columns of the source's rows are none."""
     splits: dict[str, np.ndarray] = {}
     start = 0
-    for name, count in zip(dataset.splits, counts[first], strict=True):
+    for name, count in zip(dataset.splits, counts, strict=True):
         if not count:
             raise fault(
                 "D011",
@@ -325,7 +343,8 @@ def _column(dataset: Dataset, node: Node) -> Column:
         f"the data `{dataset.block.name}` has no column for the {node.attributes['role']} `{name}`",
         (node.origin.span, "needs a column") if node.origin.span else None,
         (dataset.block.span, "the data") if dataset.block.span else None,
-        found=f"the source's `{name}` is no column: {why}" if why else "",
-        help=did_you_mean(name, dataset.names)
+        found=f"`{name}` is no column: {why}" if why else "",
+        help=(why == TEXT and f"give it numbers: {name} = vocab(words(...))")
+        or did_you_mean(name, dataset.names)
         or f"make one in the data block: {name} = ... (it has {', '.join(dataset.names)})",
     )

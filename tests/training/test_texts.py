@@ -367,6 +367,38 @@ def test_what_doesn_t_fit_is_told(notes: Path, old: str, new: str, code: str) ->
         pipeline.run(notes, out=notes.parent / "out", quiet=True)
 
 
+def test_text_is_told_from_numbers(notes: Path) -> None:
+    """An input fed text, and a file of which nothing tells what is text."""
+    text = TAGGER.replace("    length = lengths(fields(sentence))", "    length = part")
+    assert text != TAGGER
+    notes.write_text(text)
+    with pytest.raises(SpecError) as error:
+        pipeline.run(notes, out=notes.parent / "out", quiet=True)
+    (found,) = error.value.diagnostics
+    assert "only a vocabulary" in found.found
+    assert "vocab(" in found.help
+    table = notes.parent / "notes.csv"
+    table.write_text(table.read_text().partition("\n")[0] + "\n")
+    with pytest.raises(SpecError) as error:
+        pipeline.run(notes, out=notes.parent / "out", quiet=True)
+    assert [each.code for each in error.value.diagnostics] == ["D011"]
+
+
+def test_segments_of_two_strides_are_of_no_one_table(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("abcdefghijklmnop\n")
+    spec = tmp_path / "t.nn"
+    cut = "segments(v(characters(text)), length = 5, stride = "
+    spec.write_text(
+        'data D {\n    source text("t.txt")\n    v = vocabulary(characters(train.text))\n'
+        f"    x = {cut}5)\n    y = {cut}2)\n}}\n"
+    )
+    with pytest.raises(SpecError) as error:
+        load(specc.load(spec).built.datas["D"], 0, {"x", "y"})
+    (found,) = error.value.diagnostics
+    assert found.code == "D012"
+    assert [each.span.text[-2:] for each in found.labels] == ["5)", "2)"]
+
+
 def test_segments_need_tokens_enough(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("abcdefghijklmnop\nxyz\n")
     spec = tmp_path / "t.nn"
