@@ -86,6 +86,89 @@ def test_the_torch_file_draws_in_training_alone(path: Path, tmp_path: Path) -> N
     assert torch.equal(module.eval()(*given), module(*given))
 
 
+def test_a_cell_draws_in_training_alone_where_a_layer_scans_it_too() -> None:
+    """The layer's body is another in inference: it isn't the one that training made."""
+    spec = specc.loads(
+        "cell Sum() {\n    input x: float[batch, n]\n    state h: float[batch, n] = 0\n"
+        "    h' = h + dropout(x, 0.5)\n    return h'\n}\n"
+        "layer Sums() {\n    input x: float[batch, time, n]\n    ys, last = scan(Sum(), x)\n"
+        "    return ys\n}\n"
+        "model M() {\n    input x: float[batch, time, 64]\n    ys = x -> Sums()\n"
+        "    loss mean(ys)\n    output ys\n}\n"
+    )
+    x = np.ones((4, 5, 64))
+    sums = np.broadcast_to(np.arange(1.0, 6)[:, None], x.shape)
+    for backend in ("numpy", "torch", "onnx"):
+        program = spec.model().compile(backend, dtype="float64")
+        np.testing.assert_array_equal(program(x=x)["ys"], sums, err_msg=backend)
+
+
+BEGUN = """
+cell Inner(n: int) {
+    input x: float[batch, features]
+    state a: float[batch, n] = uniform(0, 1)
+    a' = 0.5 * a + tanh(Linear(n)(x))
+    return a'
+}
+
+cell Begun(n: int) {
+    input x: float[batch, features]
+    state h: float[batch, n] = normal()
+    h' = h + Inner(n)(x -> BatchNorm() as norm)
+    loss 0.1 * mean(h'^2)
+    return h'
+}
+
+model M(n: int = 6) {
+    input  x: float[batch, time, 3]
+    target label: int[batch]
+    cell = Begun(n)
+    ys, one = scan(cell, x)
+    zs, two = scan(cell, x, reverse = true)
+    logits = one + two -> Linear(4)
+    output logits
+    loss   cross_entropy(logits, label)
+}
+
+train {
+    optimizer adam(lr = 1e-2)
+    batch     8
+    steps     5
+}
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_backends_draw_alike_what_a_scan_begins_with(tmp_path: Path, dtype: str) -> None:
+    (tmp_path / "begun.nn").write_text(BEGUN)
+    assert compare(tmp_path / "begun.nn", dtype=dtype, steps=5).status == 0
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "onnx"])
+def test_each_scan_draws_what_it_begins_with_anew(backend: str) -> None:
+    spec = specc.loads(
+        "cell Still(n: int) {\n    input x: float[batch, features]\n"
+        "    state h: float[batch, n] = normal(3, 0.5)\n    h' = h\n    return h'\n}\n"
+        "cell Outer(n: int) {\n    input xs: float[batch, places, features]\n"
+        "    state k: float[batch, n] = 0\n    ys, last = scan(Still(n), xs)\n"
+        "    k' = last\n    return k'\n}\n"
+        "layer Two() {\n    input x: float[batch, places, 2]\n    cell = Still(400)\n"
+        "    ys, one = scan(cell, x)\n    zs, two = scan(cell, x)\n    return ys, one, two\n}\n"
+        "model M() {\n    input x: float[batch, time, places, 2]\n"
+        "    ys, one, two = Two()(x[:, 0])\n    own, last = scan(Outer(400), x)\n"
+        "    output ys, one, two, own\n}\n"
+    )
+    found = spec.model().compile(backend, dtype="float64")(x=np.zeros((5, 3, 2, 2)))
+    assert np.array_equal(found["ys"][:, 0], found["one"])
+    assert np.array_equal(found["ys"][:, 1], found["one"])
+    draws = [found["one"], found["two"], *found["own"].swapaxes(0, 1)]
+    for at, each in enumerate(draws):
+        assert abs(each.mean() - 3) < 0.05
+        assert abs(each.std() - 0.5) < 0.05
+        for other in draws[:at]:
+            assert abs(np.corrcoef(each.ravel(), other.ravel())[0, 1]) < 0.1
+
+
 NESTED = """
 layer Inner(n: int) {{
     input x: float[batch, time, features]

@@ -310,6 +310,159 @@ def test_scans_stand_in_layers_that_repeat(run: Run) -> None:
     agree(run(graph, feeds), {"xs": xs}, (xs * given["g_ys"]).sum(), given)
 
 
+LOSSES = """
+layer Small {
+    input x: float[batch, f]
+    loss 0.5 * mean(x^2)
+    return sin(x)
+}
+cell Leaky(n: int) {
+    input x: float[batch, f]
+    state h: float[batch, n] = 0
+    h' = Small()(x -> Linear(n)) + 0.5 * h
+    loss mean(abs(h'))
+    return h'
+}
+cell Twice(n: int) {
+    input xs: float[batch, places, f]
+    state k: float[batch, n] = 0
+    ys, last = scan(Leaky(n), xs)
+    k' = 0.5 * k + last
+    return k'
+}
+model M {
+    input xs: float[batch, time, places, 3]
+    input g_ks: float[batch, time, 2]
+    ks, last = xs -> scan(Twice(2), reverse = true) as twice
+    output ks
+    loss sum(ks * g_ks)
+}
+"""
+
+
+@on_each
+def test_each_step_s_losses_count_in_the_model_s(run: Run) -> None:
+    """A cell's own and those of its layers, in a scan within a scan."""
+    graph = training(LOSSES)
+    feeds = random_feeds(graph, batch=2, time=3, places=4)
+    given = tensors(feeds)
+    weight, bias = (given[f"twice.leaky.linear.{each}"] for each in ("weight", "bias"))
+    k, ks, loss = torch.zeros(2, 2, dtype=torch.float64), [], torch.zeros((), dtype=torch.float64)
+    for xs in given["xs"].flip(1).unbind(1):
+        h = torch.zeros(2, 2, dtype=torch.float64)
+        for x in xs.unbind(1):
+            z = x @ weight.T + bias
+            h = torch.sin(z) + 0.5 * h
+            loss = loss + 0.5 * (z * z).mean() + h.abs().mean()
+        k = 0.5 * k + h
+        ks.append(k)
+    stacked = torch.stack(ks[::-1], 1)
+    agree(run(graph, feeds), {"ks": stacked}, loss + (stacked * given["g_ks"]).sum(), given)
+
+
+KEEPING = """
+layer Counted {
+    input x: float[batch, f]
+    state k: float[] = 1
+    state mean_: float[f] = 0
+    k' = k + 0.5
+    mean_' = 0.5 * mean_ + 0.5 * mean(x, axis = batch)
+    loss 0.1 * mean(x * mean_')
+    return x * k' + mean_
+}
+layer Smooth {
+    input x: float[batch, f]
+    state s: float[batch, f] = 0
+    s' = 0.5 * s + x
+    return s'
+}
+cell Inner(n: int) {
+    input x: float[batch, f]
+    state a: float[batch, n] = 0.25
+    a' = 0.5 * a + tanh(x -> Smooth() -> Linear(n))
+    return a'
+}
+cell Keeps(n: int) {
+    input x: float[batch, f]
+    state h: float[batch, n] = 0
+    y = x -> Counted() -> BatchNorm() as norm
+    STEP
+    return h'
+}
+model M {
+    input xs: float[batch, 3, 4]
+    input h0: float[batch, 2]
+    input g_ys: float[batch, 3, 2]
+    keeps = Keeps(2)
+    WAY
+    output ys, last
+    loss sum(ys * g_ys)
+}
+"""
+OWN_STEP = "h' = tanh(Smooth()(Linear(n)(y)) + Linear(n)(h))"
+SCANNED = "ys, last = scan(keeps, xs, h = h0)"
+APPLIED = """y0, h1 = keeps(xs[:, 0], h = h0)
+    y1, h2 = keeps(xs[:, 1], h = h1)
+    y2, last = keeps(xs[:, 2], h = h2)
+    ys = concat([y0[:, none], y1[:, none], y2[:, none]], axis = 1)"""
+
+
+@on_each
+@pytest.mark.parametrize("mode", ["training", "inference"])
+def test_a_layer_s_state_goes_through_the_steps_as_through_applications(
+    run: Run, mode: str
+) -> None:
+    """Model state, a stream's and batch norm's: the next values too, and what a loss reads."""
+    graphs: list[Graph] = []
+    for way in (SCANNED, APPLIED):
+        text = KEEPING.replace("STEP", OWN_STEP).replace("WAY", way)
+        made = training(text) if mode == "training" else language.loads(text).models["M"].inference
+        graphs.append(made)
+    feeds = random_feeds(graphs[0], batch=5)
+    feeds["keeps.norm.running_var"] = np.abs(feeds["keeps.norm.running_var"]) + 0.1
+    scanned, applied = (run(graph, feeds) for graph in graphs)
+    assert set(scanned) == set(applied)
+    states = {"keeps.counted.k", "keeps.counted.mean_", "keeps.smooth.s"}
+    statistics = {"keeps.norm.running_mean", "keeps.norm.running_var"}
+    assert states <= set(scanned)
+    assert (statistics <= set(scanned)) is (mode == "training")  # inference leaves them alone
+    assert ("gradient.keeps.linear.weight" in scanned) is (mode == "training")
+    for name, wanted in applied.items():
+        close(scanned[name], wanted, BACKWARD, name)
+
+
+@on_each
+def test_an_inner_cell_lives_for_the_scan_and_its_layers_for_the_run(run: Run) -> None:
+    text = KEEPING.replace("STEP", "h' = 0.5 * h + Inner(n)(y)")
+    two = "one, mid = scan(keeps, xs, h = h0)\n    ys, last = scan(keeps, xs, h = mid)"
+    graph = language.loads(text.replace("WAY", two)).models["M"].inference
+    feeds = random_feeds(graph, batch=2)
+    feeds["keeps.norm.running_var"] = np.abs(feeds["keeps.norm.running_var"]) + 0.1
+    assert not any(name.endswith(".a") for name in feeds)
+    found = run(graph, feeds)
+    weight, bias, scale, shift, mean, var = (
+        feeds[f"keeps.{name}"]
+        for name in ("inner.linear.weight", "inner.linear.bias", "norm.weight", "norm.bias",
+                     "norm.running_mean", "norm.running_var")
+    )  # fmt: skip
+    k, m, s, h = (feeds[n] for n in ("keeps.counted.k", "keeps.counted.mean_",
+                                     "keeps.inner.smooth.s", "h0"))  # fmt: skip
+    ys: list[Any] = []
+    for _ in range(2):
+        a, ys = np.full((2, 2), 0.25), []
+        for x in feeds["xs"].swapaxes(0, 1):
+            k = k + 0.5
+            y = (x * k + m - mean) / np.sqrt(var + 1e-5) * scale + shift
+            m = 0.5 * m + 0.5 * x.mean(0)
+            s = 0.5 * s + y
+            a = 0.5 * a + np.tanh(s @ weight.T + bias)
+            h = 0.5 * h + a
+            ys.append(h)
+    close(found["ys"], np.stack(ys, 1), FORWARD, "ys")
+    close(found["keeps.inner.smooth.s"], s, FORWARD, "s")
+    close(found["keeps.counted.k"], k, FORWARD, "k")
+
+
 def test_a_gradient_of_a_gradient_goes_through_a_scan() -> None:
     graph = training(cell_model("GRUCell"))
     feeds = random_feeds(graph, batch=2, time=3)

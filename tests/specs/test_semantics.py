@@ -299,6 +299,71 @@ def test_a_state_is_cut_from_the_gradient_between_steps_only() -> None:
     assert made["gradient.x"] == 100 + 300 + 1
 
 
+LEARNED = """
+cell C(n: int) {
+    input x: float[batch, f]
+    PARAM
+    state h: float[batch, n] = BEGIN
+    h' = h + x
+    return h'
+}
+model M {
+    input x: float[batch, time, 2]
+    MORE
+    ys, last = scan(C(2), xHERE)
+    output last
+}
+"""
+
+
+def test_the_help_for_a_learned_first_state_works() -> None:
+    """What M026 says to do, done: the parameter where the scan is, spread over the rows."""
+    words = {"PARAM": "param start: float[n] = 3", "BEGIN": "start", "MORE": "", "HERE": ""}
+    refused = LEARNED
+    for word, text in words.items():
+        refused = refused.replace(word, text)
+    with pytest.raises(SpecError, match=r"scan\(cell, xs, h = \.\.\.\)"):
+        model_of(refused)
+    words = {"PARAM": "", "BEGIN": "0", "MORE": "param start: float[2] = 3",
+             "HERE": ", h = broadcast(start, [size(x, axis = batch), 2])"}  # fmt: skip
+    followed = LEARNED
+    for word, text in words.items():
+        followed = followed.replace(word, text)
+    check(followed, [[7, 9]], "last", x=[[[1.0, 2], [3, 4]]], start=[3.0, 3])
+
+
+@pytest.mark.parametrize("cell", ["GRUCell(2)", "LSTMCell(2)", "Pair(2)"])
+def test_the_help_for_one_step_works(cell: str) -> None:
+    """M004 says a line; it is that line that is built, with the cell in place of `cell`."""
+    text = """
+cell Pair(n: int) {
+    given memory: float[batch, n]
+    input mask: bool[batch]?
+    input x: float[batch, n]
+    state h: float[batch, n] = 0
+    state c: float[batch, n] = 0
+    h' = h + x
+    c' = c + memory
+    return h', c'
+}
+model M {
+    input x: float[batch, 2], memory: float[batch, 2], h: float[batch, 2], c: float[batch, 2]
+    built = CELL
+    LINE
+    output h_next
+}
+"""
+    given = "memory = memory, x = x" if cell == "Pair(2)" else "x"
+    with pytest.raises(SpecError) as refused:
+        model_of(text.replace("CELL", cell).replace("LINE", f"h_next = built({given})"))
+    (told,) = refused.value.diagnostics
+    assert told.code == "M004"
+    line = told.help.split("`")[3]
+    assert " = cell(" in line
+    made = model_of(text.replace("CELL", cell).replace("LINE", line.replace("cell(", "built(")))
+    assert [output.name for output in made.inference.outputs] == ["h_next"]
+
+
 # ── gradients at kinks ───────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize(
     ("expression", "slopes"),

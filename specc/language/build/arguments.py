@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from specc.diagnostics import Span, SpecError, did_you_mean, fault
+from specc.diagnostics import Diagnostic, Span, SpecError, did_you_mean, fault
 from specc.ir import Size
 from specc.language import syntax
 from specc.language.build.dispatch import evaluate
@@ -108,35 +108,41 @@ def assign(
 ) -> dict[str, Given]:
     """Parameter name → argument. `also` may be given by name only."""
     made: dict[str, Given] = {}
+    faults: list[Diagnostic] = []
     position = 0
     for each in arguments:
         name = each.name
         if name is None:
             if position >= len(names):
-                raise fault(
+                faults += fault(
                     "H003",
                     f"{what} takes {counted(len(names), 'argument')}, and this is one more",
                     each.span,
                     expected=", ".join(names) or "no arguments",
-                )
+                ).diagnostics
+                continue
             name = names[position]
             position += 1
         elif name not in names and name not in also:
-            raise fault(
+            faults += fault(
                 "H002",
                 f"{what} has no argument `{name}`",
                 each.name_at,
                 expected=", ".join(dict.fromkeys([*names, *also])) or "no arguments",
                 help=_foreign(name, [*names, *also]),
-            )
+            ).diagnostics
+            continue
         if name in made:
-            raise fault(
+            faults += fault(
                 "H006",
                 f"`{name}` is given twice",
                 (each.name_at, "given here again"),
                 (made[name].name_at, "given here first"),
-            )
+            ).diagnostics
+            continue
         made[name] = each
+    if faults:
+        raise SpecError(faults)
     return made
 
 

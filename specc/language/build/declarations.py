@@ -257,8 +257,9 @@ def _state(frame: Frame, kind: str, entry: syntax.Entry) -> None:
         frame.current[path] = tensor
     else:
         override = frame.overrides.get(entry.name)
-        graph = initial(frame, entry.default, type, labels, override, path)
-        life = "metric" if frame.kind == "metric" else "layer"
+        stepped = entry.name if frame.kind == "cell" else ""
+        graph = initial(frame, entry.default, type, labels, override, path, stepped)
+        life = frame.kind if frame.kind in ("metric", "cell") else "layer"
         owned = Owned(path, type, graph, entry.span, life, labels)
         tensor = frame.state(owned, ("own", frame.prefix, entry.name), name_at(entry))
     frame.declare(entry.name, tensor, name_at(entry))
@@ -268,6 +269,17 @@ def _state(frame: Frame, kind: str, entry: syntax.Entry) -> None:
 _DECLARE = {"input": _input, "given": _input, "target": _input, "param": _param, "state": _state}
 
 
+def not_closed(at: Span, stepped: str) -> SpecError:
+    """The fault of an initial value that reads a tensor; `stepped` is the state, if a cell's."""
+    help = (
+        f"`{stepped}` begins with numbers or draws here; a tensor is given where the cell is "
+        f"stepped: `scan(cell, xs, {stepped} = ...)`"
+        if stepped
+        else "it is evaluated once, before there is any input"
+    )
+    return fault("M026", "an initial value can't read a tensor", at, help=help)
+
+
 def initial(
     frame: Frame,
     expression: syntax.Expression | None,
@@ -275,6 +287,7 @@ def initial(
     labels: tuple[Label, ...],
     override: Any,
     path: str,
+    stepped: str = "",  # the name of a cell's state
 ) -> Graph:
     """How a parameter or state begins: a closed graph of one value, evaluated once."""
     from specc.language.build.apply import as_graph
@@ -296,12 +309,7 @@ def initial(
     assert expression is not None
     for name in free_names(expression):
         if isinstance(frame.values.get(name), Tensor) and name not in inner.values:
-            raise fault(
-                "M026",
-                "an initial value can't read a tensor",
-                expression.span,
-                help="it is evaluated once, before there is any input",
-            )
+            raise not_closed(expression.span, stepped)
     value = evaluate(inner, expression)
     if isinstance(value, Item) and value.kind == "init":
         value = apply_init(inner, value, expression.span)

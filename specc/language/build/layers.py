@@ -9,6 +9,7 @@ from specc.diagnostics import Span, SpecError, fault
 from specc.ir import Origin, make_input, origin
 from specc.language import syntax
 from specc.language.build.arguments import Given, assign, check_hyper, missing
+from specc.language.build.declarations import not_closed
 from specc.language.build.dispatch import evaluate
 from specc.language.build.frame import Frame, applied_at, failed_body
 from specc.language.build.functions import remember
@@ -31,7 +32,7 @@ from specc.language.build.values import (
     is_list,
     key_of,
 )
-from specc.language.build.walk import free_names
+from specc.language.build.walk import free_names, walk
 
 
 def declarations(definition: syntax.Definition) -> dict[str, tuple[str, syntax.Entry]]:
@@ -63,7 +64,7 @@ def build_layer(
     frame.builder.applied.add(id(definition))
     hypers = bind_hypers(frame, item, assigned, span)
     overrides = {
-        name: _override(frame, assigned[name], declared[name][1], item)
+        name: _override(frame, assigned[name], *declared[name], item)
         for name in own
         if name in assigned and not any(name == each.name for each in parameters)
     }
@@ -95,7 +96,9 @@ def bind_hypers(
     return dict(inner.values)
 
 
-def _override(frame: Frame, argument: Given, entry: syntax.Entry, item: Item) -> Override | None:
+def _override(
+    frame: Frame, argument: Given, kind: str, entry: syntax.Entry, item: Item
+) -> Override | None:
     """An argument that reads no value or parameter is an init; one that does takes the place."""
     from specc.language.build.expressions import condition
 
@@ -106,6 +109,8 @@ def _override(frame: Frame, argument: Given, entry: syntax.Entry, item: Item) ->
     names = free_names(expression)
     if any(_holds_tensor(frame, name) for name in names):
         value = evaluate(frame, expression)
+        if isinstance(value, Tensor) and kind == "state":
+            raise not_closed(argument.span, entry.name if item.kind == "cell" else "")
         if isinstance(value, Tensor):
             return Override(tensor=value, span=argument.span)
         raise fault("H004", f"`{entry.name}` needs a tensor, not {describe(value)}", argument.span)
@@ -152,13 +157,13 @@ def apply_layer(frame: Frame, instance: Instance, arguments: list[Given], span: 
     values, spans = input_values(frame, item, inputs, assigned, span)
     given_states = [name for name in by_name if name in assigned]
     if item.kind == "cell" and frame.kind != "cell" and len(given_states) < len(states):
-        lacking = next(name for name in states if name not in given_states)
+        lacking = [f"`{name}`" for name in states if name not in given_states]
         raise fault(
             "M004",
             f"one step of the cell {what} needs its states",
-            (span, f"`{lacking}` is not given"),
+            (span, f"{' and '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not given"),
             help="`scan(cell, xs)` steps it over a sequence; "
-            f"`y, {lacking}' = cell(x, {lacking} = {lacking})` is one step",
+            f"`{_one_step(item, inputs, states)}` is one step",
         )
     for name in given_states:
         values[name] = lift(assigned[name].evaluate(frame), assigned[name].span)
@@ -172,6 +177,21 @@ def apply_layer(frame: Frame, instance: Instance, arguments: list[Given], span: 
     if item.kind == "model" and len(results) > 1:
         return Record(dict(zip(body.record, results, strict=True)))
     return results[0] if len(results) == 1 else Several(tuple(results))
+
+
+def _one_step(item: Item, inputs: dict[str, syntax.Entry], states: list[str]) -> str:
+    """`y, h_next, c_next = cell(x, h = h, c = c)`: a name for each result, no prime outside."""
+    returned = next((p for p in walk(item.definition.body) if isinstance(p, syntax.Return)), None)
+    count = len(returned.values) if returned else 1
+    outputs = ["y"] if count == 1 else [f"y_{place + 1}" for place in range(count)]
+    needed = [
+        name
+        for name, entry in inputs.items()
+        if entry.default is None and not (entry.type is not None and entry.type.optional)
+    ]
+    arguments = [*needed[:1], *(f"{name} = {name}" for name in [*needed[1:], *states])]
+    targets = [*outputs, *(f"{name}_next" for name in states)]
+    return f"{', '.join(targets)} = cell({', '.join(arguments)})"
 
 
 def input_values(

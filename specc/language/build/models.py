@@ -235,7 +235,7 @@ def build_model(builder: Builder, item: Item, hypers: Mapping[str, Value]) -> Mo
         **{p: o for p, (o, _) in inference.states.items()},
         **{p: o for p, (o, _) in training.states.items()},
     }
-    layer_states = [_variable(each) for each in states.values() if each.life == "layer"]
+    layer_states = [_variable(each) for each in states.values() if each.life != "metric"]
     root: Root = training.root
     losses = tuple(dict.fromkeys((name, on) for name, _, on in _merged(training)))
     metric_states = [_variable(each) for each in states.values() if each.life == "metric"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import compress
 
 from specc.diagnostics import Span, fault
 from specc.ir import (
@@ -33,6 +34,7 @@ from specc.language.build.values import (
     Body,
     Instance,
     Item,
+    Owned,
     Poisoned,
     Record,
     Several,
@@ -175,16 +177,17 @@ def _emit(
     )
     if body.failed:
         raise Poisoned
+    frame.reads_training |= probe.reads_training | body.reads_training
     if body.draws and _draws_in_scans(body.graph):
         raise fault("M013", "a scan whose steps draw isn't there yet within a scanned cell", at)
+    number = frame.count(f"{cell.path}#")
+    scope = f"{cell.path}." if cell.path else ""
     starts: list[Tensor] = []
     for name in states:
         own = owned[name]
         start = given.get(name)
         if start is None:
-            assert own.init is not None
-            (node,) = (emit("call", body=own.init),)
-            start = Tensor(node, own.labels)
+            start = _first(frame, own, f"{cell.path}#{number}")
         elif start.node.type != own.type:
             raise fault(
                 "T015",
@@ -198,7 +201,6 @@ def _emit(
     present = [name for name in values if values[name] is not None]
     sequences = [name for name in present if name in scanned]
     constants = [name for name in present if name not in scanned]
-    scope = f"{cell.path}." if cell.path else ""
     parameters = [
         frame.parameter(replace(each, path=f"{scope}{each.path}"), (id(cell), each.path), at)
         for each in body.parameters
@@ -210,30 +212,32 @@ def _emit(
     rest = list(graph.inputs[len(present) + len(states) :])
     overrides = [each.tensor for each in cell.overrides.values() if each.tensor is not None]
     inner, drawn, shared = _sorted(rest, len(overrides) + len(parameters), body)
-    inputs = [*(by_name[name] for name in states), *inner]
-    inputs += [*(by_name[name] for name in sequences), *drawn]
-    inputs += [*(by_name[name] for name in constants), *shared]
-    results = list(graph.outputs[: len(graph.outputs) - len(body.changed) - body.losses])
+    results, losses = [each for each in graph.outputs if each.role == "result"], body.losses
     outs, nexts = results[: len(results) - len(states)], results[len(results) - len(states) :]
     ordered = [
         Output(f"{name}'", "state", each.node) for name, each in zip(states, nexts, strict=True)
     ]
-    changed = {each.name: each.node for each in graph.outputs[len(results) :]}
-    for each, node in zip(body.states, inner, strict=True):
-        ordered.append(Output(f"{each.path}'", "state", changed.get(f"{each.path}'", node)))
-        assert each.init is not None
-        (start,) = (emit("call", body=each.init),)
-        starts.append(Tensor(start, each.labels))
-    graph = replace(graph, inputs=tuple(inputs), outputs=(*ordered, *outs))
+    # What its layers keep goes through the steps as it goes through applications one by one.
+    held = [_held(frame, cell, each, f"{cell.path}#{number}", at) for each in body.states]
+    next_of = {each.name: each for each in graph.outputs if each.role == "state"}
+    moving = [f"{each.path}'" in next_of for each in body.states]
+    ordered += [next_of[f"{each.path}'"] for each in compress(body.states, moving)]
+    starts += compress(held, moving)
+    still = [not each for each in moving]
+    inputs = [*(by_name[name] for name in states), *compress(inner, moving)]
+    inputs += [*(by_name[name] for name in sequences), *drawn]
+    inputs += [*(by_name[name] for name in constants), *compress(inner, still), *shared]
+    graph = replace(graph, inputs=tuple(inputs), outputs=(*ordered, *outs, *_losses(graph)))
     steps = [_in_front(at, values[name].node, axis) for name in sequences]
-    number = frame.count(f"{cell.path}#")
     for each in body.draws:
         draw = frame.draw(f"{cell.path}#{number}/{each}")
         steps.append(_numbered(draw, steps[0].shape[0], at))
     if length is not None:
+        _without_losses(graph, at)
         graph = _until(graph, len(starts), len(steps), length.node.shape[0], at)
         steps.append(_lives(steps[0].shape[0], length.node, at))
     nodes = [*(each.node for each in starts), *steps, *(values[name].node for name in constants)]
+    nodes += [each.node for each in compress(held, still)]
     nodes += [each.node for each in overrides] + [each.node for each in parameters]
     if body.needs_key:
         nodes.append(frame.the_key())
@@ -253,11 +257,60 @@ def _emit(
             graph, nodes, states=len(starts), scanned=len(steps), reverse=reverse, kept=True
         )
     last = [named(node) for node in parts[: len(states)]]
-    stacked = [
-        named(_back(at, node, axis)) for node in parts[len(starts) : len(starts) + len(outs)]
-    ]
+    for each, node in zip(compress(body.states, moving), parts[len(states) :], strict=False):
+        if each.life != "cell":
+            frame.current[f"{scope}{each.path}"] = Tensor(node, each.labels)
+    rest, ends = parts[len(starts) :], len(outs) + losses
+    stacked = [named(_back(at, node, axis)) for node in rest[: len(outs)]]
+    for node in rest[len(outs) : ends]:
+        frame.losses.append(("loss", Tensor(op(at, "sum", node, axes=(0,)), ()), ()))
     final: Value = last[0] if len(last) == 1 else Record(dict(zip(states, last, strict=True)))
     return Several((*stacked, final))
+
+
+def _first(frame: Frame, owned: Owned, place: str) -> Tensor:
+    """What a cell's own state begins with in this scan; drawn anew in each, if it is drawn."""
+    assert owned.init is not None
+    nodes: list[Node] = []
+    for each in owned.init.inputs:
+        drawn = each.attributes["role"] == "draw"
+        name = f"{place}/{owned.path}/{each.attributes['name']}"
+        nodes.append(frame.draw(name) if drawn else frame.the_key())
+    return Tensor(emit("call", *nodes, body=owned.init), owned.labels)
+
+
+def _held(frame: Frame, cell: Instance, owned: Owned, place: str, at: Span) -> Tensor:
+    """What a state within the cell is as the scan begins: a layer's lives on between scans."""
+    if owned.life == "cell":
+        return _first(frame, owned, place)
+    path = f"{cell.path}.{owned.path}" if cell.path else owned.path
+    return frame.state(replace(owned, path=path), (id(cell), owned.path), at)
+
+
+def _losses(body: Graph) -> list[Output]:
+    """What each step adds to the model's losses."""
+    return [
+        each
+        if each.node.dtype == "float"
+        else replace(each, node=emit("cast", each.node, dtype="float"))
+        for each in body.outputs
+        if each.role == "loss"
+    ]
+
+
+def _without_losses(body: Graph, at: Span) -> None:
+    """A loss is of all rows: those that have ended can't be left out of it."""
+    for each in body.outputs:
+        if each.role == "loss":
+            there = each.node.origin.span
+            raise fault(
+                "M013",
+                "a scan with `length` can't leave the rows that have ended out of a step's `loss`",
+                at,
+                (there, "one number of all rows") if there else None,
+                help="return what the loss is made of, which is 0 past a row's length, and write "
+                "the `loss` where the cell is scanned",
+            )
 
 
 def _draws_in_scans(graph: Graph) -> bool:
@@ -312,14 +365,15 @@ def _lives(steps: Extent, length: Node, at: Span) -> Node:
 
 def _until(body: Graph, states: int, scanned: int, rows: Extent, at: Span) -> Graph:
     """The body with `lives`, bool[batch]: a row that has ended keeps its states and gives zeros."""
-    for each in body.results:
-        if not each.rank or each.shape[0] != rows:
+    for each in body.outputs:
+        type = each.node.type
+        if not type.rank or type.shape[0] != rows:
             raise fault(
                 "T001",
                 "with `length` every state and output of a cell has the rows as its first axis",
                 at,
                 expected=f"{rows} rows",
-                found=str(each.type),
+                found=f"{type} of `{each.name}`" if each.role == "state" else str(type),
             )
     with origin(Origin(at)):
         lives = make_input("lives", "step", Type("bool", (rows,)))

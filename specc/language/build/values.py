@@ -171,7 +171,7 @@ class Owned:
     type: Type
     init: Graph | None  # None: the caller's argument or another body's
     span: Span
-    life: str = "layer"  # of a state: layer metric
+    life: str = "layer"  # of a state: layer cell metric
     labels: tuple[Label, ...] = ()
 
 
