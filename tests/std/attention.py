@@ -72,7 +72,8 @@ def held(module: nn.Module, weights: Mapping[str, Tensor], *given: Tensor, **opt
 
 
 def multihead(*given: Tensor, weights: Mapping[str, Tensor], bias: bool = True, **options):
-    module = nn.MultiheadAttention(8, 2, bias=bias, batch_first=True)
+    k, v = (each.shape[-1] for each in given[1:])
+    module = nn.MultiheadAttention(8, 2, bias=bias, kdim=k, vdim=v, batch_first=True)
     return held(module, weights, *given, **options)
 
 
@@ -151,6 +152,19 @@ RECORDS: tuple[Record, ...] = (
     one("MultiheadAttention", "x -> MultiheadAttention(8, 2, bias = false)(k, v) as m",
         {"x": "float 2 5 8", "k": "float 2 6 8", "v": "float 2 6 8"},
         lambda x, k, v, **w: multihead(x, k, v, weights=w, bias=False)),
+    one("MultiheadAttention", "x -> MultiheadAttention(8, 2)(value = v) as m",
+        {"x": "float 2 5 8", "v": "float 2 5 8"},
+        lambda x, v, **w: multihead(x, x, v, weights=w)),
+    one("MultiheadAttention", "x -> MultiheadAttention(8, 2, kdim = 3, vdim = 5)(k, v) as m",
+        {"x": "float 2 5 8", "k": "float 2 6 3", "v": "float 2 6 5"},
+        lambda x, k, v, **w: multihead(x, k, v, weights=w)),
+    one("MultiheadAttention", "x -> MultiheadAttention(8, 2, kdim = 3, vdim = 3)(k) as m",
+        {"x": "float 2 5 8", "k": "float 2 6 3"},
+        lambda x, k, **w: multihead(x, k, k, weights=w)),
+    one("MultiheadAttention",
+        "x -> MultiheadAttention(8, 2, bias = false, vdim = 5)(value = v) as m",
+        {"x": "float 2 5 8", "v": "float 2 5 5"},
+        lambda x, v, **w: multihead(x, x, v, weights=w, bias=False)),
     one("MultiheadAttention", "x -> MultiheadAttention(8, 2)(mask = causal_mask(5)) as m", SELF,
         lambda x, **w: multihead(x, x, x, weights=w, attn_mask=~causal(5, 5))),
     one("MultiheadAttention",

@@ -28,11 +28,26 @@ model M {
 }
 """
 
+WIDTHS = """
+model M {
+    input x: float[batch, time, 8]
+    input k: float[batch, source, 3]
+    input v: float[batch, source, 5]
+    input n: int[batch]
+    target z: float[batch, time, 8]
+    keep = padding_mask(n, size(k, axis = source))
+    other = MultiheadAttention(8, 2, p = 0.25, kdim = 3, vdim = 5)
+    o = other(x, k, v, keep) + MultiheadAttention(8, 2)(x, value = x + 1)
+    output o
+    loss mse(o, z)
+}
+"""
 
-@pytest.fixture
-def spec(tmp_path: Path) -> Path:
+
+@pytest.fixture(params=[SPEC, WIDTHS], ids=["transformer", "widths"])
+def spec(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     path = tmp_path / "transformer.nn"
-    path.write_text(SPEC)
+    path.write_text(request.param)
     return path
 
 

@@ -124,7 +124,8 @@ def _softmax(c: Call) -> str | None:
     axis = _axis(c)
     if axis is None:
         return None
-    return f"torch._safe_softmax({c['x']}, {axis})"  # rows of -inf give zeros
+    # Rows of -inf give zeros. By torch.ops, as torch.compile takes no torch._safe_softmax.
+    return f"torch.ops.aten._safe_softmax({c['x']}, {axis})"
 
 
 def _log_softmax(c: Call) -> str | None:

@@ -233,7 +233,7 @@ def attention(
     scores = (q * scale) @ k.mT
     if mask is not None:
         scores = scores.masked_fill(~mask, -inf)
-    weights = torch._safe_softmax(scores, -1)  # pyright: ignore
+    weights = torch.ops.aten._safe_softmax(scores, -1)
     return dropout(weights, p, number) @ v
 
 
