@@ -177,7 +177,8 @@ class Entrance:
             value = evaluate(requirement.extent, found)
             if not (value == 0 if requirement.relation == "==" else value >= 0):
                 told = ", ".join(f"{name} = {length}" for name, length in found.items())
-                raise fault("R106", requirement.message, requirement.span, found=told)
+                own = (requirement.applied, "in this application") if requirement.applied else None
+                raise fault("R106", requirement.message, own, requirement.span, found=told)
         self._check_memory(found)
         return found
 

@@ -103,6 +103,8 @@ class Requirement:
     relation: str  # "==" or ">="
     message: str
     span: Span | None = None
+    # where the user's file applies what requires it, if that stands in the standard library
+    applied: Span | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

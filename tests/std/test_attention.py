@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import specc
 from specc.cli import main
+from specc.diagnostics import SpecError
 from specc.language import loads
 from specc.training.torch import written
 
@@ -86,3 +88,26 @@ def test_what_is_made_of_sizes_alone_is_where_the_rest_is() -> None:
     module = specc.loads(SPEC).model("M").torch().to("meta")
     x, y = torch.zeros(2, 5, 8, device="meta"), torch.zeros(2, 4, 8, device="meta")
     assert module(x, y, torch.ones(2, dtype=torch.int64, device="meta")).device.type == "meta"
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "onnx"])
+def test_too_long_a_sequence_points_at_the_user_s_line_too(backend: str) -> None:
+    """Though the demand is the library's, and the sequence comes through a layer of the user's."""
+    model = specc.loads(
+        "layer Placed(n: int) {\n input x: float[b, t, 3]\n return x -> LearnedPositions(n)\n}\n"
+        "model M {\n input x: float[batch, time, 3]\n output y = x -> Placed(4) as p\n}\n"
+    ).model("M")
+    with pytest.raises(SpecError, match="R106") as caught:
+        model.compile(backend)(x=np.zeros((2, 5, 3)))
+    (found,) = caught.value.diagnostics
+    texts = [label.span.text for label in found.labels]
+    assert texts == ["LearnedPositions(n)", "time"]
+    assert "in this application" in str(caught.value)
+
+
+def test_a_wrong_mask_is_told_which_axes_masks_have() -> None:
+    with pytest.raises(SpecError, match=r"a mask is \[batch, key\] or \[batch, query, key\]"):
+        specc.loads(
+            "model M {\n input x: float[batch, time, 4]\n input m: bool[time, time]\n"
+            " output y = attention(x, x, x, m)\n}\n"
+        ).model("M")

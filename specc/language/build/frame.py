@@ -293,9 +293,9 @@ class Frame:
             nodes.append(self.the_key())
         if body.needs_step:
             nodes.append(self.the_step().node)
-        self.axes.requires += [
-            each for each in body.graph.requires if each not in self.axes.requires
-        ]
+        for each in body.graph.requires:
+            if each not in self.axes.requires:
+                self.axes.requires.append(_applied(each, span))
         if not body.graph.outputs:
             outputs: list[Node] = []
         else:
@@ -434,6 +434,14 @@ def _with_application(diagnostic: Diagnostic, span: Span) -> Diagnostic:
     if at.source is span.source and span.start <= at.start and at.end <= span.end:
         return diagnostic  # it stands within the application
     return with_labels(diagnostic, Label(span, "applied here"), after=1)
+
+
+def _applied(requirement: Requirement, at: Span) -> Requirement:
+    """What the library requires, with the application of it that stands in the user's file."""
+    inside = requirement.span is not None and requirement.span.source.path.startswith("std/")
+    if not inside or requirement.applied or at.source.path.startswith("std/"):
+        return requirement
+    return replace(requirement, applied=at)
 
 
 def _moved(owned: Owned, path: str) -> Owned:
