@@ -246,12 +246,16 @@ def _implied(graph: Graph) -> list[Requirement]:
 
 
 def _primitives(graph: Graph) -> Iterator[Node]:
-    """The nodes of the graph and of what it scans."""
-    for node in toposort(graph.results):
-        if node.op.name == "scan":
-            yield from _primitives(node.attributes["body"])
-        elif node.op.name != "call":
-            yield node
+    """The nodes of the graph and of what it scans and calls, though a backend runs calls whole."""
+    seen = {graph}
+    open_ = [graph]
+    while open_:
+        for node in toposort(open_.pop().results):
+            if node.op.name not in ("scan", "call"):
+                yield node
+            elif (body := node.attributes["body"]) not in seen:
+                seen.add(body)
+                open_.append(body)
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -111,3 +111,18 @@ def test_a_wrong_mask_is_told_which_axes_masks_have() -> None:
             "model M {\n input x: float[batch, time, 4]\n input m: bool[time, time]\n"
             " output y = attention(x, x, x, m)\n}\n"
         ).model("M")
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "onnx"])
+@pytest.mark.parametrize("given", ["x, x, x", "x, keys, keys"])
+def test_a_softmax_over_no_keys_is_refused_by_every_backend(backend: str, given: str) -> None:
+    """Though some run attention whole, and would give zeros."""
+    model = specc.loads(
+        "model M {\n input x: float[batch, time, 4]\n input keys: float[batch, source, 4]\n"
+        f" output y = attention({given})\n}}\n"
+    ).model("M")
+    feeds = {"x": np.zeros((2, 0, 4))}
+    if "keys" in given:
+        feeds = {"x": np.zeros((2, 3, 4)), "keys": np.zeros((2, 0, 4))}
+    with pytest.raises(SpecError, match=r"R106.*axis without elements"):
+        model.compile(backend)(**feeds)
