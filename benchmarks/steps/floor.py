@@ -6,7 +6,8 @@ python -m benchmarks.steps.floor WORKLOAD numpy|torch|onnxruntime products|pass
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +43,17 @@ def weights(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
 
 
 # ── a library's ──────────────────────────────────────────────────────────────────────────────────
+def _each(multiply: Any, rows: Sequence[Any], outs: Sequence[Any]) -> Callable[[], float]:
+    """All the products in turn, each into its own memory; a number of the last."""
+
+    def once() -> float:
+        for (a, b), out in zip(rows, outs, strict=True):
+            multiply(a, b, out=out)
+        return float(outs[-1][0, 0])
+
+    return once
+
+
 def by_numpy(workload: Workload, what: str) -> Callable[[], float]:
     if what == "pass":
         x, y = weights(workload)
@@ -51,13 +63,7 @@ def by_numpy(workload: Workload, what: str) -> Callable[[], float]:
         (a.T if turn_a else a, b.T if turn_b else b) for a, b, turn_a, turn_b in products(workload)
     ]
     outs = [np.empty((len(a), b.shape[1]), np.float32) for a, b in rows]
-
-    def once() -> float:
-        for (a, b), out in zip(rows, outs, strict=True):
-            np.matmul(a, b, out=out)
-        return float(outs[-1][0, 0])
-
-    return once
+    return _each(np.matmul, rows, outs)
 
 
 def by_torch(workload: Workload, what: str) -> Callable[[], float]:
@@ -72,13 +78,7 @@ def by_torch(workload: Workload, what: str) -> Callable[[], float]:
         for a, b, turn_a, turn_b in products(workload)
     ]
     outs = [torch.empty(len(a), b.shape[1]) for a, b in rows]
-
-    def once() -> float:
-        for (a, b), out in zip(rows, outs, strict=True):
-            torch.mm(a, b, out=out)
-        return float(outs[-1][0, 0])
-
-    return once
+    return _each(torch.mm, rows, outs)
 
 
 def by_onnxruntime(workload: Workload, what: str) -> Callable[[], float]:
